@@ -1,0 +1,182 @@
+"""The command line: global options, the lazy table of commands, errors to exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from agentdb_cli import __version__
+from agentdb_cli.commands.invocation import Invocation, with_global_options
+from agentdb_cli.errors import AgentdbError, nearest
+
+
+class Entry(NamedTuple):
+    """A command as `agentdb --help` lists it; its module is loaded when it runs."""
+
+    module: str
+    help: str
+    panel: str
+
+
+COMMANDS = {
+    "init": Entry("init", "Write an agentdb.toml.", "Set up"),
+    "server": Entry("server", "Control the embedded PostgreSQL server.", "Set up"),
+    "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
+    "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Loads a command's module only when that command runs.
+
+    `--help` and completion of command names need names and one line of text,
+    which stand in `COMMANDS`; a test holds them equal to the commands' own.
+    """
+
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or a stand-in with its help line while listing."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        if self._listing:
+            return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
+        return load(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help without loading any command."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` name; an unknown one gets the nearest name."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise AgentdbError(
+                f"no such command '{name}'{nearest(name, COMMANDS)}",
+                hint="agentdb --help lists the commands",
+                exit_code=2,
+            )
+        return super().resolve_command(ctx, args)
+
+
+def load(name: str) -> Any:
+    """The command `name`, from the module that `COMMANDS` gives."""
+    module = import_module(f"agentdb_cli.commands.{COMMANDS[name].module}")
+    command = typer.main.get_command(module.app)
+    command.name = name
+    return command
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"agentdb {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@app.callback()
+@with_global_options
+def root(
+    run: Invocation,
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", help="Show the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Administer the PostgreSQL + pgvector databases behind AI-agent systems."""
+
+
+def main() -> None:
+    """The console script: run the command line and exit with its code."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command line.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    from agentdb_cli import render
+
+    debug = "--debug" in arguments
+    try:
+        result = typer.main.get_command(app).main(
+            arguments, prog_name="agentdb", standalone_mode=False
+        )
+    except AgentdbError as error:
+        _traceback_if(debug)
+        render.error(error.message, error.hint)
+        return error.exit_code
+    except typer.TyperException as error:
+        return _usage_error(error)
+    except (typer.Abort, KeyboardInterrupt):
+        result = 130
+    except Exception as error:
+        _traceback_if(debug)
+        shown = _unexpected(error)
+        render.error(shown.message, shown.hint)
+        return 1
+    if result == 130:
+        render.error("interrupted", None)
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: typer.TyperException) -> int:
+    """Write what is wrong with the command line, in one line and a hint."""
+    from agentdb_cli import render
+
+    context = getattr(error, "ctx", None)
+    message = error.format_message().rstrip(".")
+    if not message.strip() or type(error).__name__ == "NoArgsIsHelpError":
+        if context is not None:
+            context.get_help()  # Typer writes it to stdout by itself
+        return 2
+    path = context.command_path if context is not None else "agentdb"
+    render.error(message[:1].lower() + message[1:], f"{path} --help shows the usage")
+    return error.exit_code
+
+
+def _unexpected(error: Exception) -> AgentdbError:
+    """An exception that no command foresaw, as an error of ours."""
+    if isinstance(error, AgentdbError):
+        return error
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        from agentdb_cli.postgres.connect import database_error
+
+        return database_error(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return AgentdbError(f"{place}{error.strerror or error}")
+    return AgentdbError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="run it again with --debug for a traceback, and report it",
+    )
+
+
+def _traceback_if(debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()

@@ -1,0 +1,1 @@
+"""One module a command group: read arguments, call one domain function, render."""

@@ -1,0 +1,171 @@
+"""Settings: the one place that decides where to connect and with what.
+
+Flags, environment variables, `.env`, `agentdb.toml` and the defaults are put
+in order here; no other module reads the environment for a setting.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentdb_cli.errors import SettingsError
+from agentdb_cli.settings import dotenv, file, sources
+from agentdb_cli.settings.file import Scalar, SettingsFile, milliseconds
+from agentdb_cli.settings.sources import Candidate, Target
+
+DEFAULT_PACK = "agentdb"
+DEFAULT_HISTORY_TABLE = "public.agentdb_migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The command line's part of the settings; None means "not given"."""
+
+    url: str | None = None
+    environment: str | None = None
+    config: Path | None = None
+    pack: str | None = None
+    lock_timeout: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to connect. Times in milliseconds; 0 switches a timeout off."""
+
+    connect_timeout: int = 10_000
+    lock_timeout: int = 5_000
+    statement_timeout: int = 0
+    libpq_defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Migrations:
+    """Where migrations and their history are, and how long to wait for a turn.
+
+    Attributes:
+        directory: a directory of migration files, or None for the pack's.
+        table: the tracking table, `schema.table`.
+        lock_wait: milliseconds to wait for another run to finish.
+    """
+
+    directory: Path | None = None
+    table: str = DEFAULT_HISTORY_TABLE
+    lock_wait: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The embedded server: its directory (None: the user's default) and TCP port."""
+
+    data_dir: Path | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that flags, environment and files decide for one command."""
+
+    target: Target
+    candidates: tuple[Candidate, ...]
+    file: SettingsFile | None
+    dotenv: Path | None
+    environment: str | None
+    pack: str
+    variables: Mapping[str, Scalar]
+    connection: Connection
+    migrations: Migrations
+    server: Server
+
+
+def resolve(
+    flags: Flags, environ: Mapping[str, str] | None = None, directory: Path | None = None
+) -> Settings:
+    """Put all sources of settings in order.
+
+    Args:
+        flags: the global options of the command line.
+        environ: the environment variables; the process's own by default.
+        directory: where the search for `agentdb.toml` starts; the working
+            directory by default.
+
+    Raises:
+        SettingsError: a file, key, variable or flag is malformed, or it is
+            not clear which database is meant.
+    """
+    environ = os.environ if environ is None else environ
+    directory = _working_directory() if directory is None else directory
+    settings_file = read_file(flags.config, directory)
+    variables = _variables(environ, settings_file, directory)
+    layer = settings_file.layer(flags.environment) if settings_file else {}
+    found = sources.candidates(flags.url, flags.environment, variables, settings_file)
+    return Settings(
+        target=sources.choose(found, settings_file),
+        candidates=found,
+        file=settings_file,
+        dotenv=variables.dotenv_path,
+        environment=flags.environment,
+        pack=flags.pack or layer.get("pack", DEFAULT_PACK),
+        variables=layer.get("variables", {}),
+        connection=_connection(layer, flags, variables),
+        migrations=_migrations(layer, settings_file),
+        server=_server(layer, settings_file),
+    )
+
+
+def read_file(config: Path | None, directory: Path | None = None) -> SettingsFile | None:
+    """The `agentdb.toml` in force: `--config`, or the nearest one upwards, or none.
+
+    Raises:
+        SettingsError: the named file does not exist, or its content is wrong.
+    """
+    path = config or file.find(directory or _working_directory())
+    return None if path is None else file.read(path)
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise SettingsError("the working directory no longer exists", hint="cd to another") from None
+
+
+def _variables(
+    environ: Mapping[str, str], settings_file: SettingsFile | None, directory: Path
+) -> sources.Variables:
+    beside = settings_file.path.parent if settings_file else directory
+    path = beside / dotenv.FILE_NAME
+    if not path.is_file():
+        return sources.Variables(environ)
+    return sources.Variables(environ, dotenv.read(path), path)
+
+
+def _connection(layer: Mapping[str, Any], flags: Flags, variables: sources.Variables) -> Connection:
+    chosen = dict(layer.get("connection", {}))
+    if flags.lock_timeout is not None:
+        try:
+            chosen["lock_timeout"] = milliseconds(flags.lock_timeout)
+        except ValueError as error:
+            raise SettingsError(f"--lock-timeout must be {error}") from None
+    return Connection(**chosen, libpq_defaults=sources.libpq_defaults(variables))
+
+
+def _migrations(layer: Mapping[str, Any], settings_file: SettingsFile | None) -> Migrations:
+    table = dict(layer.get("migrations", {}))
+    directory = table.pop("dir", None)
+    return Migrations(directory=_beside(settings_file, directory), **table)
+
+
+def _server(layer: Mapping[str, Any], settings_file: SettingsFile | None) -> Server:
+    table = dict(layer.get("server", {}))
+    return Server(data_dir=_beside(settings_file, table.get("data_dir")), port=table.get("port"))
+
+
+def _beside(settings_file: SettingsFile | None, name: str | None) -> Path | None:
+    """A path of the settings file, which counts from the file's own directory."""
+    if name is None or settings_file is None:
+        return None
+    return settings_file.path.parent / Path(name).expanduser()

@@ -1,0 +1,221 @@
+"""`agentdb.toml`: finding it, reading it, and refusing what it cannot mean.
+
+The format is one table of known keys (`_TOP`); an unknown key is an error
+that names the file, the line and the nearest known key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentdb_cli.errors import SettingsError, nearest
+
+FILE_NAME = "agentdb.toml"
+
+Scalar = str | int | float | bool
+
+_UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """A settings file as read: its path and its checked content."""
+
+    path: Path
+    content: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The names under `[environments]`, in the file's order."""
+        return tuple(self.content.get("environments", {}))
+
+    def layer(self, environment: str | None) -> dict[str, Any]:
+        """The file's keys with those of `[environments.<environment>]` laid over.
+
+        Raises:
+            SettingsError: the file has no such environment.
+        """
+        content = {k: v for k, v in self.content.items() if k != "environments"}
+        if environment is None:
+            return content
+        environments = self.content.get("environments", {})
+        if environment not in environments:
+            names = ", ".join(environments) or "none"
+            raise SettingsError(
+                f"{self.path} has no environment '{environment}'"
+                + nearest(environment, environments),
+                hint=f"environments in this file: {names}",
+            )
+        return _overlay(content, environments[environment])
+
+
+def find(start: Path) -> Path | None:
+    """The nearest `agentdb.toml` from `start` upwards, or None."""
+    for directory in (start, *start.parents):
+        candidate = directory / FILE_NAME
+        try:
+            if candidate.is_file():
+                return candidate
+        except OSError:  # a parent that we may not search
+            return None
+    return None
+
+
+def read(path: Path) -> SettingsFile:
+    """Read and check a settings file.
+
+    Raises:
+        SettingsError: the file cannot be read, is not TOML, has an unknown
+            key or a value of the wrong kind; the message names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 (byte {error.start})") from error
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    import tomllib  # here, because most commands run without a settings file
+
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    return SettingsFile(path, _checked(content, _TOP, _Place(path, text)))
+
+
+def milliseconds(value: object) -> int:
+    """A duration in milliseconds, from `"5s"`, `"250ms"`, `"2min"`, `0` …
+
+    Units are PostgreSQL's: us, ms, s, min, h, d. A bare number is taken as
+    milliseconds, as PostgreSQL does for lock_timeout.
+
+    Raises:
+        ValueError: it is no such duration, or a negative one.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
+    if isinstance(value, bool) or match is None or (match[2] or "ms") not in _UNITS:
+        raise ValueError("a duration such as \"5s\", \"250ms\" or 0 (units: us, ms, s, min, h, d)")
+    total = round(float(match[1]) * _UNITS[match[2] or "ms"])
+    if total > 2_147_483_647:  # PostgreSQL's own upper bound for its timeouts
+        raise ValueError("a duration of at most 24 days")
+    return total
+
+
+# --- The known keys: name -> converter, or a table of known keys ---------------
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a non-empty string")
+    return value
+
+
+def _port(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
+        raise ValueError("a port number from 1 to 65535")
+    return value
+
+
+def _scalar(value: object) -> Scalar:
+    if not isinstance(value, str | int | float | bool):
+        raise ValueError("a string, a number or a boolean")
+    return value
+
+
+Converter = Callable[[object], object]
+ANY_NAME = "*"
+
+_DATABASE: dict[str, Any] = {
+    "url": _text,
+    "url_env": _text,
+    "pack": _text,
+    "variables": {ANY_NAME: _scalar},
+    "connection": {
+        "connect_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "statement_timeout": milliseconds,
+    },
+    "migrations": {"dir": _text, "table": _text, "lock_wait": milliseconds},
+}
+_TOP: dict[str, Any] = {
+    **_DATABASE,
+    "server": {"data_dir": _text, "port": _port},
+    "environments": {ANY_NAME: _DATABASE},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the file a key stands."""
+
+    path: Path
+    text: str
+    keys: tuple[str, ...] = ()
+
+    def below(self, key: str) -> _Place:
+        return _Place(self.path, self.text, (*self.keys, key))
+
+    def error(self, message: str, hint: str | None = None) -> SettingsError:
+        line = _line_of(self.text, self.keys)
+        return SettingsError(f"{self.path}, line {line}: {message}", hint=hint)
+
+
+def _checked(table: Mapping[str, Any], known: Mapping[str, Any], place: _Place) -> dict[str, Any]:
+    """`table` with its values converted by the rules of `known`."""
+    checked = {}
+    for key, value in table.items():
+        here = place.below(key)
+        name = ".".join(here.keys)
+        rule = known.get(key, known.get(ANY_NAME))
+        if rule is None:
+            raise here.error(
+                f"unknown key '{name}'{nearest(key, known)}",
+                f"known keys here: {', '.join(sorted(known))}",
+            )
+        if isinstance(rule, Mapping):
+            if not isinstance(value, Mapping):
+                raise here.error(f"'{name}' must be a table, [{name}]")
+            checked[key] = _checked(value, rule, here)
+            continue
+        try:
+            checked[key] = rule(value)
+        except ValueError as error:
+            raise here.error(f"'{name}' must be {error}") from None
+    return checked
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """The line (1-based) on which the dotted key `keys` is set.
+
+    tomllib keeps no positions, so this looks for the key the way a reader
+    does: under its table header, or spelled as a dotted key.
+    """
+    table: tuple[str, ...] = ()
+    best = 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            table = _split_dotted(header[1])
+        setting = re.match(r"\s*([A-Za-z0-9_.\"' -]+?)\s*=", line)
+        path = (*table, *_split_dotted(setting[1])) if setting and not header else table
+        if path[: len(keys)] == keys:
+            return number
+        if path and keys[: len(path)] == path:
+            best = number
+    return best
+
+
+def _split_dotted(key: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in key.split("."))
+
+
+def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _overlay(merged[key], value) if both else value
+    return merged
