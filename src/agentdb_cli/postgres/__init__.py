@@ -1,0 +1,1 @@
+"""The PostgreSQL server: reaching it, running one, and the programs around it."""
