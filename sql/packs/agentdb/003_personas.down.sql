@@ -1,0 +1,4 @@
+-- Undoes 003_personas.
+
+DROP TABLE agent.modules;
+DROP TABLE agent.personas;

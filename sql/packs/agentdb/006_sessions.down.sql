@@ -1,0 +1,3 @@
+-- Undoes 006_sessions.
+
+DROP TABLE agent.sessions;

@@ -1,0 +1,5 @@
+-- Undoes 013_projects.
+
+DROP TABLE project.tasks;
+DROP TABLE project.projects;
+DROP SCHEMA project;
