@@ -1,0 +1,252 @@
+"""`agentdb migrate`: apply numbered SQL migrations, and show where they stand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentdb_cli.commands.invocation import Invocation, register, with_global_options
+from agentdb_cli.errors import AgentdbError, SettingsError
+from agentdb_cli.render import duration, style
+
+if TYPE_CHECKING:
+    from agentdb_cli.migrations.plan import Entry
+    from agentdb_cli.migrations.runner import Done, Job, Progress
+
+app = typer.Typer(invoke_without_command=True)
+
+Directory = Annotated[
+    Path | None,
+    typer.Option("--dir", metavar="DIR", help="Migrations of your own instead of the pack's."),
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set a variable that the files use."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what is pending, change nothing.")]
+LockWait = Annotated[
+    str | None,
+    typer.Option(
+        "--lock-wait", metavar="TIME", help="Longest wait for another run (default 10min)."
+    ),
+]
+AllowChanged = Annotated[
+    bool,
+    typer.Option("--allow-changed", help="Go on although applied files have changed."),
+]
+AllowMissing = Annotated[
+    bool,
+    typer.Option("--allow-missing", help="Go on although applied files are missing."),
+]
+OutOfOrder = Annotated[
+    bool,
+    typer.Option("--out-of-order", help="Apply files numbered below the newest applied one."),
+]
+
+
+@app.callback()
+@with_global_options
+def migrate(
+    run: Invocation,
+    subcommand: str | None,
+    directory: Directory = None,
+    variables: Variables = None,
+    dry_run: DryRun = False,
+    lock_wait: LockWait = None,
+    allow_changed: AllowChanged = False,
+    allow_missing: AllowMissing = False,
+    out_of_order: OutOfOrder = False,
+) -> None:
+    """Apply numbered SQL migrations.
+
+    Without a sub-command: apply what is pending, each file in one transaction
+    together with its row in the tracking table.
+    """
+    own = (directory, variables, dry_run, lock_wait, allow_changed, allow_missing, out_of_order)
+    if subcommand is None:
+        _up(run, *own)
+    elif any(own):
+        raise SettingsError(
+            f"options of migrate stand before '{subcommand}'",
+            hint=f"write them after it: agentdb migrate {subcommand} …",
+        )
+
+
+@register(app, "up")
+def up(
+    run: Invocation,
+    directory: Directory = None,
+    variables: Variables = None,
+    dry_run: DryRun = False,
+    lock_wait: LockWait = None,
+    allow_changed: AllowChanged = False,
+    allow_missing: AllowMissing = False,
+    out_of_order: OutOfOrder = False,
+) -> None:
+    """Apply what is pending (the same as plain `agentdb migrate`)."""
+    _up(run, directory, variables, dry_run, lock_wait, allow_changed, allow_missing, out_of_order)
+
+
+@register(app, "status")
+def status(
+    run: Invocation,
+    directory: Directory = None,
+    variables: Variables = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 unless every migration is applied.")
+    ] = False,
+) -> None:
+    """Show every migration: applied, pending, changed since, or missing."""
+    from agentdb_cli.migrations import runner
+
+    job = _job(run, directory, variables)
+    with run.connect() as connection:
+        entries = runner.status(connection, job)
+    run.output.rows(_STATUS_COLUMNS, [_status_row(entry) for entry in entries])
+    counts = _counts(entries)
+    run.output.notice(counts or f"no migrations in {job.directory.path}")
+    if check and any(entry.state.value != "applied" for entry in entries):
+        raise AgentdbError(f"not every migration is applied: {counts}")
+
+
+def _up(
+    run: Invocation,
+    directory: Path | None,
+    variables: list[str] | None,
+    dry_run: bool,
+    lock_wait: str | None,
+    allow_changed: bool,
+    allow_missing: bool,
+    out_of_order: bool,
+) -> None:
+    from dataclasses import replace
+
+    from agentdb_cli.migrations import runner
+    from agentdb_cli.migrations.plan import Tolerance
+    from agentdb_cli.postgres.connect import place
+
+    job = _job(run, directory, variables, lock_wait)
+    job = replace(job, tolerance=Tolerance(allow_changed, out_of_order, allow_missing))
+    started = time.monotonic()
+    with run.connect() as connection:
+        where = place(connection)
+        if dry_run:
+            prepared = runner.check(connection, job, _progress(run))
+            _show_pending(run, [p.file.label for p in prepared], where)
+            return
+        done = runner.migrate(connection, job, _progress(run))
+    if not run.output.for_people:
+        run.output.rows(_DONE_COLUMNS, [_done_row(item) for item in done])
+    total = f"in {duration(time.monotonic() - started)}"
+    if done:
+        run.output.line(f"{len(done)} applied {total}, database {where}")
+    elif job.directory.files:
+        run.output.line(f"nothing pending, {len(job.directory.files)} files, database {where}")
+    else:
+        run.output.line(f"no migrations in {job.directory.path}")
+
+
+def _job(
+    run: Invocation,
+    directory: Path | None,
+    variables: list[str] | None,
+    lock_wait: str | None = None,
+) -> Job:
+    """The files, tracking table and variables that options and settings name."""
+    from agentdb_cli import packs
+    from agentdb_cli.migrations import files, history
+    from agentdb_cli.migrations.runner import Job
+    from agentdb_cli.settings.file import milliseconds
+
+    settings = run.settings
+    # A pack named on the command line comes before a directory in the file.
+    own = directory or (None if run.options.pack else settings.migrations.directory)
+    pack = None if own else packs.load(settings.pack)
+    try:
+        wait = milliseconds(lock_wait) if lock_wait else settings.migrations.lock_wait
+    except ValueError as error:
+        raise SettingsError(f"--lock-wait must be {error}") from None
+    return Job(
+        pack=pack.name if pack else history.LOCAL_PACK,
+        directory=files.read(pack.directory if pack else own or Path()),
+        table=history.Table.of(settings.migrations.table),
+        variables={
+            **(pack.variables if pack else {}),
+            **settings.variables,
+            **_assignments(variables or ()),
+        },
+        lock_timeout=settings.connection.lock_timeout,
+        lock_wait=wait,
+    )
+
+
+def _assignments(given: Sequence[str]) -> dict[str, int | float | str]:
+    """`--set NAME=VALUE` options; a value that is a number becomes one."""
+    values: dict[str, int | float | str] = {}
+    for assignment in given:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.isidentifier():
+            raise SettingsError(f"--set wants NAME=VALUE, not '{assignment}'")
+        values[name] = int(value) if value.lstrip("-").isdecimal() else value
+    return values
+
+
+def _progress(run: Invocation) -> Progress:
+    import sys
+
+    from agentdb_cli.migrations.runner import Progress
+
+    def applied(done: Done) -> None:
+        mark = style("applied", "ok", sys.stdout)
+        run.output.line(f"{mark}  {done.file.label}  {duration(done.seconds)}")
+
+    return Progress(applied, run.output.notice, run.output.warning)
+
+
+def _show_pending(run: Invocation, labels: list[str], where: str) -> None:
+    if not run.output.for_people:
+        run.output.rows(("migration",), [{"migration": label} for label in labels])
+        return
+    for label in labels:
+        run.output.line(f"pending  {label}")
+    count = len(labels) or "nothing"
+    run.output.line(f"{count} to apply, database {where} (dry run: nothing was changed)")
+
+
+_DONE_COLUMNS = ("version", "migration", "duration", "checksum")
+
+
+def _done_row(done: Done) -> dict[str, object]:
+    return {
+        "version": done.file.version,
+        "migration": done.file.label,
+        "duration": round(done.seconds, 6),
+        "checksum": done.file.checksum,
+    }
+
+
+_STATUS_COLUMNS = ("version", "migration", "state", "applied_at", "duration", "applied_by")
+
+
+def _status_row(entry: Entry) -> dict[str, object]:
+    row = entry.applied
+    return {
+        "version": entry.version,
+        "migration": entry.label,
+        "state": entry.state.value,
+        "applied_at": row.applied_at if row else None,
+        "duration": row.duration if row else None,
+        "applied_by": row.applied_by if row else None,
+    }
+
+
+def _counts(entries: Sequence[Entry]) -> str:
+    """`12 applied, 2 pending`."""
+    counts: dict[str, int] = {}
+    for entry in entries:
+        counts[entry.state.value] = counts.get(entry.state.value, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in counts.items())

@@ -1,0 +1,1 @@
+"""Numbered SQL migrations: files, history and the runner that applies them."""

@@ -1,0 +1,165 @@
+"""The tracking table: what has been applied, by whom, and from which file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, cast
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from agentdb_cli import __version__
+from agentdb_cli.errors import MigrationError, SettingsError
+from agentdb_cli.migrations.files import MigrationFile
+from agentdb_cli.migrations.variables import identifier, literal
+from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.queries import query
+from agentdb_cli.settings.file import Scalar
+
+LOCAL_PACK = "local"
+"""The pack of files that come from a directory of the user's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The name of a tracking table."""
+
+    schema: str
+    name: str
+
+    @classmethod
+    def of(cls, text: str) -> Table:
+        """From `schema.table`, or `table` in schema public.
+
+        Raises:
+            SettingsError: it is not such a name.
+        """
+        match = re.fullmatch(r"(?:([^.\"]+)\.)?([^.\"]+)", text)
+        if match is None:
+            raise SettingsError(
+                f"migrations.table must be schema.table, not {text!r}",
+                hint='for example table = "public.agentdb_migrations"',
+            )
+        return cls(match[1] or "public", match[2])
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def quoted(self) -> str:
+        """The name as SQL."""
+        return f"{identifier(self.schema)}.{identifier(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One row of the tracking table."""
+
+    version: int
+    name: str
+    checksum: str
+    applied_at: datetime
+    duration: timedelta
+    applied_by: str
+    tool_version: str
+    variables: Mapping[str, Scalar]
+
+    @property
+    def label(self) -> str:
+        """How messages call it when there is no file: `003_add_users`."""
+        return f"{self.version:03d}_{self.name}"
+
+
+def read(connection: Connection, table: Table, pack: str) -> tuple[Applied, ...]:
+    """What has been applied of a pack, by version; nothing if there is no table.
+
+    Raises:
+        MigrationError: the role may not read the table, or it is another
+            tool's table of the same name.
+    """
+    try:
+        with connection.cursor(row_factory=class_row(Applied)) as cursor:
+            return tuple(cursor.execute(_statement("history/read", table, pack)))
+    except psycopg.errors.UndefinedTable:
+        return ()
+    except psycopg.errors.UndefinedColumn:
+        raise MigrationError(
+            f"{table} is not a tracking table of agentdb",
+            hint="choose another name: table in [migrations] of agentdb.toml",
+        ) from None
+    except psycopg.errors.InsufficientPrivilege:
+        raise MigrationError(
+            f"the role '{connection.info.user}' may not read {table}",
+            hint=f"GRANT SELECT, INSERT ON {table} TO {connection.info.user};",
+        ) from None
+
+
+def create(connection: Connection, table: Table) -> None:
+    """Create the tracking table, and its schema, if they are missing.
+
+    Raises:
+        MigrationError: the role may not, or the server is read-only.
+    """
+    exists = connection.execute(
+        "SELECT to_regclass(%s) IS NOT NULL, to_regnamespace(%s) IS NOT NULL",
+        (table.quoted, identifier(table.schema)),
+    ).fetchone()
+    table_exists, schema_exists = cast(tuple[bool, bool], exists)
+    if table_exists:
+        return
+    try:
+        with connection.transaction():
+            if not schema_exists:
+                schema = sql.Identifier(table.schema)
+                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+            connection.execute(_statement("history/create", table))
+    except psycopg.errors.InsufficientPrivilege:
+        user = connection.info.user
+        raise MigrationError(
+            f"the role '{user}' may not create the tracking table {table}",
+            hint=f"GRANT CREATE ON SCHEMA {table.schema} TO {user}; "
+            "or choose another schema: table in [migrations] of agentdb.toml",
+        ) from None
+    except psycopg.errors.ReadOnlySqlTransaction:
+        raise MigrationError(
+            "the server is read-only (a replica, or default_transaction_read_only is on)",
+            hint="connect to the primary",
+        ) from None
+
+
+def insertion(table: Table, pack: str, file: MigrationFile, variables: Mapping[str, Scalar]) -> str:
+    """The INSERT that records a file, to be sent in the file's own transaction.
+
+    Its duration runs from the BEGIN of that transaction.
+    """
+    values = (
+        literal(pack),
+        str(file.version),
+        literal(file.name),
+        literal(file.checksum),
+        "clock_timestamp() - transaction_timestamp()",
+        literal(__version__),
+        literal(json.dumps(dict(variables))),
+    )
+    return (  # every part is quoted above
+        f"INSERT INTO {table.quoted} "  # noqa: S608
+        "(pack, version, name, checksum, duration, tool_version, variables) "
+        f"VALUES ({', '.join(values)})"
+    )
+
+
+@lru_cache
+def _statement(name: str, table: Table, pack: str = "") -> Any:
+    """A query of `sql/history/` with its variables filled in.
+
+    Without the lexer of migration files: these are ours, and the run that has
+    nothing to do should not pay for it.
+    """
+    text = query(name).replace(':"schema"', identifier(table.schema))
+    return text.replace(':"table"', identifier(table.name)).replace(":'pack'", literal(pack))

@@ -1,0 +1,149 @@
+"""From a file to the one message that applies it, refused here if it cannot work.
+
+A file becomes BEGIN, its statements, its tracking row and COMMIT in a single
+round trip: either all of it happens or nothing does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from agentdb_cli.errors import MigrationError
+from agentdb_cli.migrations import history
+from agentdb_cli.migrations.files import MigrationFile
+from agentdb_cli.migrations.statements import (
+    Script,
+    ScriptError,
+    Statement,
+    line_and_column,
+    parse,
+)
+from agentdb_cli.migrations.variables import Substituted, substitute
+from agentdb_cli.settings.file import Scalar
+
+_COMMIT = frozenset(
+    (word, *rest) for word in ("COMMIT", "END") for rest in ((), ("WORK",), ("TRANSACTION",))
+)
+_TRANSACTION_CONTROL = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
+
+# A file that may have changed a setting for the whole session, and so for the
+# files after it: pg_dump's scripts empty search_path, for example.
+_SETS_SOMETHING = re.compile(r"\b(?:set|set_config)\b", re.IGNORECASE)
+_RESET = "RESET SESSION AUTHORIZATION;RESET ALL;"
+
+_TO_STDOUT = re.compile(r"\bto\s+stdout\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A migration ready to be sent.
+
+    Attributes:
+        file: where it comes from.
+        statements: what it runs, without its own BEGIN and COMMIT.
+        body: its text with variables filled in and its own BEGIN and COMMIT
+            blanked out.
+        begin: the statement that opens its transaction.
+        extensions: the extensions that its header says it needs.
+    """
+
+    file: MigrationFile
+    statements: tuple[Statement, ...]
+    body: Substituted
+    begin: str
+    extensions: tuple[str, ...]
+
+    def prefix(self, lock_timeout: int) -> str:
+        """What is sent before the body; `lock_timeout` in milliseconds."""
+        return f"{self.begin};SET LOCAL lock_timeout={lock_timeout};"
+
+    def message(self, table: history.Table, pack: str, lock_timeout: int) -> str:
+        """The whole message: BEGIN, the body, the tracking row, COMMIT."""
+        reset = _RESET if _SETS_SOMETHING.search(self.body.text) else ""
+        record = history.insertion(table, pack, self.file, self.body.used)
+        return f"{self.prefix(lock_timeout)}{self.body.text}\n;{reset}{record};COMMIT"
+
+
+def prepare(file: MigrationFile, values: Mapping[str, Scalar]) -> Prepared:
+    """Check a file and fill in its variables.
+
+    Raises:
+        MigrationError: the file cannot be applied in one transaction, is not
+            lexically sound, or holds what only psql can run; the message
+            names line and column.
+    """
+    try:
+        script = parse(file.text)
+    except ScriptError as error:
+        raise MigrationError(f"{_place(file, error.offset)}: {error.message}") from None
+    begin, inner = _own_transaction(file, script)
+    if not inner:
+        raise MigrationError(
+            f"{file.path} holds no SQL statement", hint="write its SQL, or remove the file"
+        )
+    for statement in inner:
+        if statement.keywords[:1] == ("COPY",) and _TO_STDOUT.search(statement.text):
+            raise _refused(file, statement, "COPY … TO STDOUT has no place to write to")
+    text = _blanked(script, inner)
+    body = substitute(replace(script, text=text), values, str(file.path))
+    needs = tuple(value for name, value in script.directives if name == "requires-extension")
+    return Prepared(file, inner, body, begin, needs)
+
+
+def _own_transaction(file: MigrationFile, script: Script) -> tuple[str, tuple[Statement, ...]]:
+    """The BEGIN to use, and the statements without the file's own BEGIN and COMMIT.
+
+    A file may open with BEGIN and close with COMMIT, as files made for
+    `psql -f` do; the tracking row then joins that transaction.
+    """
+    begin, inner = "BEGIN", script.statements
+    if len(inner) > 1 and _is_begin(inner[0]) and inner[-1].keywords in _COMMIT:
+        begin, inner = inner[0].text, inner[1:-1]
+    for statement in inner:
+        if _controls_transaction(statement):
+            raise _refused(
+                file,
+                statement,
+                f"{statement.keywords[0]} inside a migration",
+                hint="a file is applied in one transaction, which agentdb opens and commits; "
+                "split the file where one transaction must end",
+            )
+    return begin, inner
+
+
+def _blanked(script: Script, inner: tuple[Statement, ...]) -> str:
+    """The text with blanks for the statements that are not in `inner`, offsets unchanged."""
+    text = script.text
+    for statement in script.statements:
+        if statement not in inner:
+            end = statement.end + (text[statement.end : statement.end + 1] == ";")
+            text = text[: statement.start] + " " * (end - statement.start) + text[end:]
+    return text
+
+
+def _is_begin(statement: Statement) -> bool:
+    return statement.keywords[:2] == ("START", "TRANSACTION") or statement.keywords[:1] == (
+        "BEGIN",
+    )
+
+
+def _controls_transaction(statement: Statement) -> bool:
+    words = statement.keywords
+    if words[:1] == ("ROLLBACK",) and "TO" in words[1:3]:
+        return False  # to a savepoint
+    return words[:1] != () and (
+        words[0] in _TRANSACTION_CONTROL or words[:2] == ("PREPARE", "TRANSACTION")
+    )
+
+
+def _place(file: MigrationFile, offset: int) -> str:
+    line, column = line_and_column(file.text, offset)
+    return f"{file.path}, line {line}, column {column}"
+
+
+def _refused(
+    file: MigrationFile, statement: Statement, message: str, hint: str | None = None
+) -> MigrationError:
+    return MigrationError(f"{_place(file, statement.start)}: {message}", hint=hint)
