@@ -21,7 +21,7 @@ import pytest
 import tomli_w
 from conftest import IN_CI, Result
 
-from agentdb_cli.postgres.embedded import find
+from agentdb_cli.postgres.embedded import binaries, find
 from agentdb_cli.settings import Server
 
 AS_ROOT = os.geteuid() == 0
@@ -213,6 +213,25 @@ class TestClosedToOthers:
         ]
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
+    @pytest.mark.skipif(not AS_ROOT, reason="about root's server")
+    def test_programs_below_a_closed_directory_are_copied_not_opened(
+        self, cli: Callable[..., Result], home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = binaries.embedded()
+        closed = home / "closed"
+        closed.mkdir(mode=0o700)
+        original.copy_to(closed)
+        monkeypatch.setattr(binaries, "embedded", lambda: original.moved_to(closed))
+        started = cli("server", "start")
+        assert started.code == 0, started.err
+        assert "copying PostgreSQL's programs to " in started.err
+        assert _select_1(home) == (1,)
+        with psycopg.connect(f"postgresql://postgres@/postgres?host={home}/server/run") as c:
+            c.execute("CREATE EXTENSION vector")  # its library is found as well
+        cli("server", "stop")
+        assert "copying" not in cli("server", "start").err
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
     def test_a_tcp_port_asks_for_the_password_in_the_passfile(
         self, cli: Callable[..., Result], home: Path
     ) -> None:
@@ -367,8 +386,8 @@ class TestDisks:
         assert error.startswith("error: initdb failed: ")
         assert error.endswith("No space left on device")
         assert hint == (
-            "hint: free space, or choose another directory: data_dir in [server] of "
-            "agentdb.toml, or XDG_DATA_HOME"
+            "hint: if the disk is full, free space or choose another directory: data_dir in "
+            "[server] of agentdb.toml, or XDG_DATA_HOME"
         )
         assert not (small_disk / "server" / "18").exists()
         assert not list((small_disk / "server").glob("*.partial"))

@@ -104,16 +104,19 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
             it is kept and those before it stay applied; or another run held
             the lock for too long.
     """
-    if not check(connection, job, progress):
+    prepared = check(connection, job, progress)
+    if not prepared:
         return []
     done: list[Done] = []
     with _notices(connection, progress), _only_runner(connection, job, progress):
         history.create(connection, job.table)
         # Another run may have applied some of it while this one waited.
-        left = plan.pending(status(connection, job), job.tolerance)
-        for prepared in _prepare(connection, left, job):
-            done.append(_apply(connection, prepared, job, len(done)))
-            progress.applied(done[-1])
+        now = plan.pending(status(connection, job), job.tolerance)
+        left = {file.version for file in now}
+        for item in prepared:
+            if item.file.version in left:
+                done.append(_apply(connection, item, job, len(done)))
+                progress.applied(done[-1])
     return done
 
 

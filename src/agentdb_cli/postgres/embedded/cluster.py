@@ -133,25 +133,23 @@ class Cluster:
         """
         if self.owner.is_us or self._can_run(self.binaries):
             return self
-        source = self.binaries.root
-        identity = f"{source.stat().st_mtime_ns:x}"
+        identity = f"{self.binaries.root.stat().st_mtime_ns:x}"
         copy = self.layout.base / f"postgresql-{self.binaries.major}-{identity}"
         if not copy.exists():
             notify(
                 f"copying PostgreSQL's programs to {copy}: '{self.owner.name}' cannot reach them"
             )
-            partial = copy.with_name(f".{copy.name}.partial")
+            partial = copy.with_name(f"{copy.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             try:
-                for part in ("bin", "lib", "share"):
-                    shutil.copytree(source / part, partial / part, symlinks=True)
+                self.binaries.copy_to(partial)
                 partial.rename(copy)
             except (OSError, shutil.Error) as error:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise ServerError(
                     f"cannot copy PostgreSQL's programs to {copy}: {error}"
                 ) from error
-        return replace(self, binaries=Binaries(copy, self.binaries.major))
+        return replace(self, binaries=self.binaries.moved_to(copy))
 
     def _can_run(self, binaries: Binaries) -> bool:
         try:
@@ -181,8 +179,8 @@ class Cluster:
             shutil.rmtree(partial, ignore_errors=True)
             raise ServerError(
                 f"initdb failed: {_reason(done.stdout)}",
-                hint="free space, or choose another directory: data_dir in [server] of "
-                "agentdb.toml, or XDG_DATA_HOME",
+                hint="if the disk is full, free space or choose another directory: data_dir in "
+                "[server] of agentdb.toml, or XDG_DATA_HOME",
             )
         any_role = "all" if self.binaries.major >= 16 else SUPERUSER
         allowed = {self.owner.name, "root"} if not self.owner.is_us else {self.owner.name}
