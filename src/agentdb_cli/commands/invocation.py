@@ -176,6 +176,21 @@ class Invocation:
         )
 
 
+def group(help: str) -> typer.Typer:
+    """A group of commands that takes the global options before a command's name as well.
+
+    Args:
+        help: the line that `agentdb --help` shows for it.
+    """
+    app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+    def options(run: Invocation) -> None:
+        """Nothing of its own: the options reach the command through the context."""
+
+    app.callback(help=help)(with_global_options(options))
+    return app
+
+
 def register(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Callable[..., Any]]:
     """Decorator: add a function to `app` as command `name`, with the global options."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentdb_cli.migrations.plan import Entry
     from agentdb_cli.migrations.runner import Done, Job, Progress
 
-app = typer.Typer(invoke_without_command=True)
+app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 Directory = Annotated[
     Path | None,

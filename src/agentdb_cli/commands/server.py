@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, register
+from agentdb_cli.commands.invocation import Invocation, group, register
 from agentdb_cli.errors import AgentdbError, ServerError
 
 if TYPE_CHECKING:
     from agentdb_cli.postgres.embedded import Cluster, Postmaster
 
-app = typer.Typer(no_args_is_help=True, help="Control the embedded PostgreSQL server.")
+app = group("Control the embedded PostgreSQL server.")
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")]
 
