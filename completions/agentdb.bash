@@ -106,10 +106,10 @@ _agentdb_environments() {
 
 # Sets commands and options to what command $1 takes; fails if there is no such.
 _agentdb_command() {
-    local shared='--url -d --env -e --config --pack --lock-timeout --format -f --quiet -q --debug --help -h'
+    local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config migrate' options="$shared --version -V" ;;
+            commands='init server config packs migrate' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --force --dry-run" ;;
         'server')
@@ -134,10 +134,18 @@ _agentdb_command() {
             commands='' options="$shared" ;;
         'config check')
             commands='' options="$shared" ;;
+        'packs')
+            commands='list show diff' options="$shared" ;;
+        'packs list')
+            commands='' options="$shared" ;;
+        'packs show')
+            commands='' options="$shared" ;;
+        'packs diff')
+            commands='' options="$shared --check --extra --no-extra" ;;
         'migrate')
-            commands='up status' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order" ;;
+            commands='up status' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate up')
-            commands='' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order" ;;
+            commands='' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate status')
             commands='' options="$shared --dir --set --check" ;;
         *) return 1 ;;
@@ -147,10 +155,10 @@ _agentdb_command() {
 # Sets kind and candidates for the value of option $1; fails if it takes none.
 _agentdb_value() {
     case "$path $1" in
-        *' --url' | *' -d' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
-        *' --pack') kind=words candidates='agentdb' ;;
+        *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir') kind=directories candidates='' ;;
         *) return 1 ;;
@@ -161,6 +169,8 @@ _agentdb_value() {
 _agentdb_argument() {
     case "$path $1" in
         'server psql '*) kind=free candidates='' ;;
+        'packs show 0') kind=free candidates='' ;;
+        'packs diff 0') kind=free candidates='' ;;
         *) return 1 ;;
     esac
 }

@@ -86,18 +86,18 @@ end
 
 # True if $argv[1] is a group: a command that has sub-commands.
 function __agentdb_is_group
-    contains -- $argv[1] '' 'server' 'config' 'migrate'
+    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate'
 end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'migrate' 'migrate up' 'migrate status'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
 function __agentdb_takes_value
     switch $argv[1]
-        case '* --url' '* -d' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait'
             return 0
         case '* --env' '* -e'
             return 0
@@ -119,6 +119,7 @@ complete -c agentdb -f
 complete -c agentdb -n "__agentdb_at ''" -a init -d 'Write an agentdb.toml'
 complete -c agentdb -n "__agentdb_at ''" -a server -d 'Control the embedded PostgreSQL server'
 complete -c agentdb -n "__agentdb_at ''" -a config -d 'Show which settings are in force, and why'
+complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and compare a database'
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
 complete -c agentdb -n "__agentdb_at 'server'" -a start -d 'Start it; made first if need be'
 complete -c agentdb -n "__agentdb_at 'server'" -a stop -d 'Stop it; sessions are ended, committed rows are safe'
@@ -129,12 +130,16 @@ complete -c agentdb -n "__agentdb_at 'server'" -a psql -d 'Open psql on it, star
 complete -c agentdb -n "__agentdb_at 'config'" -a show -d 'Show the six sources of the connection, the one that won, and the settings'
 complete -c agentdb -n "__agentdb_at 'config'" -a path -d 'Print the path of the agentdb.toml in use; exit 1 if there is none'
 complete -c agentdb -n "__agentdb_at 'config'" -a check -d 'Check agentdb.toml, .env and every URL in them, without connecting'
+complete -c agentdb -n "__agentdb_at 'packs'" -a list -d 'List the packs'
+complete -c agentdb -n "__agentdb_at 'packs'" -a show -d 'Show a pack\'s migrations, variables, searchable collections and retention'
+complete -c agentdb -n "__agentdb_at 'packs'" -a diff -d 'Show how the database differs from what the pack\'s migrations make'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a up -d 'Apply what is pending (the same as plain `agentdb migrate`)'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a status -d 'Show every migration: applied, pending, changed since, or missing'
 complete -c agentdb -n "__agentdb_shares" -l url -s d -x -d 'Database: a libpq URL or conninfo, or \'embedded\''
 complete -c agentdb -n "__agentdb_shares" -l env -s e -x -a '(__agentdb_environments)' -d 'An environment of agentdb.toml'
 complete -c agentdb -n "__agentdb_shares" -l config -r -F -d 'Settings file instead of the nearest agentdb.toml'
-complete -c agentdb -n "__agentdb_shares" -l pack -x -a 'agentdb' -d 'The schema pack in use'
+complete -c agentdb -n "__agentdb_shares" -l pack -x -a 'agentdb automagik background-agents gathering openagent project-2501' -d 'The schema pack in use'
+complete -c agentdb -n "__agentdb_shares" -l schema -x -d 'Schema for the pack\'s tables instead of public'
 complete -c agentdb -n "__agentdb_shares" -l lock-timeout -x -d 'Longest wait for a lock, such as 5s (default) or 500ms'
 complete -c agentdb -n "__agentdb_shares" -l format -s f -x -a 'table json jsonl csv plain' -d 'Format of the result on stdout'
 complete -c agentdb -n "__agentdb_shares" -l quiet -s q -d 'No notices on stderr'
@@ -147,6 +152,8 @@ complete -c agentdb -n "__agentdb_at 'init'" -l dry-run -d 'Print it, write noth
 complete -c agentdb -n "__agentdb_at 'server start'" -l port -x -d 'Listen on 127.0.0.1 at this port as well, with a password'
 complete -c agentdb -n "__agentdb_at 'server start' 'server stop'" -l dry-run -d 'Say what would be done'
 complete -c agentdb -n "__agentdb_at 'server logs'" -l lines -s n -x -d 'How many of the last lines'
+complete -c agentdb -n "__agentdb_at 'packs diff'" -l check -d 'Exit 1 if there is a difference'
+complete -c agentdb -n "__agentdb_at 'packs diff'" -l extra -l no-extra -d 'Also list what the pack does not have'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status'" -l dir -x -a '(__agentdb_directories)' -d 'Migrations of your own instead of the pack\'s'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status'" -l set -x -d 'Set a variable that the files use'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l dry-run -d 'Show what is pending, change nothing'
@@ -154,4 +161,5 @@ complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l lock-wait -x -d 
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l allow-changed -d 'Go on although applied files have changed'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l allow-missing -d 'Go on although applied files are missing'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l out-of-order -d 'Apply files numbered below the newest applied one'
+complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l skip-unavailable -d 'Leave out files that need an extension which the server does not have'
 complete -c agentdb -n "__agentdb_at 'migrate status'" -l check -d 'Exit 1 unless every migration is applied'

@@ -26,6 +26,7 @@ COMMANDS = {
     "init": Entry("init", "Write an agentdb.toml.", "Set up"),
     "server": Entry("server", "Control the embedded PostgreSQL server.", "Set up"),
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
+    "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
 }
 
@@ -148,9 +149,7 @@ def _usage_error(error: typer.TyperException) -> int:
 
     context = getattr(error, "ctx", None)
     message = error.format_message().rstrip(".")
-    if not message.strip() or type(error).__name__ == "NoArgsIsHelpError":
-        if context is not None:
-            context.get_help()  # Typer writes it to stdout by itself
+    if not message.strip():  # a group without a command: Typer has written its help
         return 2
     path = context.command_path if context is not None else "agentdb"
     render.error(message[:1].lower() + message[1:], f"{path} --help shows the usage")

@@ -1,7 +1,7 @@
 """Packs: a schema as numbered migrations, with what agentdb needs to know about it.
 
 A pack is a directory `sql/packs/<name>/` with `NNN_name.sql` files and a
-`pack.toml`.
+`pack.toml`, read here into typed objects.
 """
 
 from __future__ import annotations
@@ -9,11 +9,46 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from agentdb_cli.errors import SettingsError, nearest
 from agentdb_cli.postgres.queries import sql_directory
 from agentdb_cli.settings.file import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """A table whose old rows may be purged.
+
+    Attributes:
+        table: as the pack names it, with its schema if it has one of its own.
+        time_column: what a row's age is counted from.
+        days: how long rows are kept.
+    """
+
+    table: str
+    time_column: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A table with embeddings that can be searched.
+
+    Attributes:
+        distance: `cosine`, `l2`, `inner_product`, `l1`, `hamming` or `jaccard`.
+        filters: columns by which a search may be narrowed.
+    """
+
+    name: str
+    table: str
+    key: str
+    embedding: str
+    text: str
+    distance: str
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +58,45 @@ class Pack:
     Attributes:
         name: the directory's name.
         title: one line.
+        description: a few lines.
         variables: the defaults of the variables that its migrations use.
         directory: where its migrations are.
+        movable: whether its tables can be put into any schema (`--schema`);
+            otherwise it has schemas of its own.
+        content: all of `pack.toml`.
     """
 
     name: str
     title: str
+    description: str
     variables: Mapping[str, Scalar]
     directory: Path
+    movable: bool
+    content: Mapping[str, Any]
+
+    @property
+    def retention(self) -> tuple[Retention, ...]:
+        """The tables that may be purged, in the order of `pack.toml`."""
+        return tuple(
+            Retention(table, entry["time_column"], entry["days"])
+            for table, entry in self.content.get("retention", {}).items()
+        )
+
+    @property
+    def collections(self) -> tuple[Collection, ...]:
+        """The tables that can be searched, in the order of `pack.toml`."""
+        return tuple(
+            Collection(
+                name,
+                entry["table"],
+                entry["key"],
+                entry["embedding"],
+                entry["text"],
+                entry["distance"],
+                tuple(entry.get("filters", ())),
+            )
+            for name, entry in self.content.get("collections", {}).items()
+        )
 
 
 def names() -> tuple[str, ...]:
@@ -38,6 +104,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in _packs().glob("*/pack.toml")))
 
 
+@cache
 def load(name: str) -> Pack:
     """Read one pack.
 
@@ -51,7 +118,15 @@ def load(name: str) -> Pack:
             hint=f"packs: {', '.join(names())}",
         )
     content = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Pack(name, content["title"], content.get("variables", {}), path.parent)
+    return Pack(
+        name=name,
+        title=content["title"],
+        description=content["description"].strip(),
+        variables=content.get("variables", {}),
+        directory=path.parent,
+        movable=content.get("movable", False),
+        content=content,
+    )
 
 
 def _packs() -> Path:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, register
+from agentdb_cli.commands.invocation import Invocation, group, register
 from agentdb_cli.errors import AgentdbError
-from agentdb_cli.settings import Candidate, Settings, resolve
-from agentdb_cli.settings.sources import Target
+from agentdb_cli.render import duration
+from agentdb_cli.settings import Candidate, NoDatabaseChosen, Settings, Target, resolve
 
-app = typer.Typer(no_args_is_help=True, help="Show which settings are in force, and why.")
+if TYPE_CHECKING:
+    from agentdb_cli.settings import SettingsFile
+
+app = group("Show which settings are in force, and why.")
 
 
 @register(app, "show")
 def show(run: Invocation) -> None:
     """Show the six sources of the connection, the one that won, and the settings."""
     settings = run.settings
+    rows = [_row(candidate, settings.target) for candidate in settings.candidates]
     if not run.output.for_people:
-        run.output.rows(_COLUMNS, [_row(c, settings.target) for c in settings.candidates])
+        run.output.rows(_COLUMNS, rows)
         return
     run.output.line(f"Database: {settings.target}")
     run.output.line(f"  from {settings.target.source} ({settings.target.origin}),")
     run.output.line("  the first of these sources that is set:")
     run.output.line()
-    run.output.rows(_COLUMNS, [_row(c, settings.target) for c in settings.candidates])
+    run.output.rows(_COLUMNS, rows)
     run.output.line()
     run.output.record(_others(settings))
 
@@ -45,26 +52,26 @@ def path(run: Invocation) -> None:
 @register(app, "check")
 def check(run: Invocation) -> None:
     """Check agentdb.toml, .env and every URL in them, without connecting."""
-    from agentdb_cli.packs import load
-    from agentdb_cli.postgres.connect import describe, parameters
     from agentdb_cli.settings import read_file
 
     found = read_file(run.options.config)
-    names = found.environments if found else ()
     rows = []
-    for environment in (*names, None) if run.options.env is None else (run.options.env,):
+    for environment in _environments(run, found):
         try:
-            settings = resolve(_in_environment(run, environment))
-        except AgentdbError as error:
-            if environment is None and names and "no database chosen" in error.message:
+            settings = resolve(replace(run.flags, environment=environment))
+        except NoDatabaseChosen:
+            if environment is None and run.options.env is None:
                 continue  # such a file is meant to be used with --env
             raise
-        load(settings.pack)
-        target = settings.target
-        place = "embedded server" if target.embedded else describe(parameters(target))
-        rows.append({"environment": environment or "(none)", "database": place, "status": "ok"})
+        rows.append(
+            {
+                "environment": environment or "(none)",
+                "database": _checked(settings),
+                "status": "ok",
+            }
+        )
     run.output.rows(("environment", "database", "status"), rows)
-    for warning in _warnings(run):
+    for warning in _warnings(found):
         run.output.warning(warning)
 
 
@@ -76,12 +83,15 @@ def _row(candidate: Candidate, chosen: Target) -> dict[str, object]:
     status = "not set" if target is None else "used" if target is chosen else "set, not used"
     if target is not None and target.embedded and target is not chosen:
         status = "not used"
+    value = str(target) if target else None
+    if candidate.problem is not None:
+        status, value = "malformed, not used", candidate.problem.message
     return {
         "rank": candidate.rank,
         "source": candidate.source,
         "status": status,
         "origin": target.origin if target else None,
-        "value": str(target) if target else None,
+        "value": value,
     }
 
 
@@ -92,32 +102,71 @@ def _others(settings: Settings) -> dict[str, object]:
         "dotenv_file": settings.dotenv or "none",
         "environment": settings.environment or "none",
         "pack": settings.pack,
+        "schema": settings.schema or "public, or the pack's own",
         "migrations": settings.migrations.directory or f"those of pack {settings.pack}",
         "history_table": settings.migrations.table,
         "variables": dict(settings.variables),
-        "connect_timeout": f"{connection.connect_timeout} ms",
-        "lock_timeout": f"{connection.lock_timeout} ms",
-        "statement_timeout": f"{connection.statement_timeout} ms",
+        "connect_timeout": _time(connection.connect_timeout),
+        "lock_timeout": _time(connection.lock_timeout),
+        "statement_timeout": _time(connection.statement_timeout),
     }
 
 
-def _in_environment(run: Invocation, environment: str | None):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(run.flags, environment=environment)
+def _time(milliseconds: int) -> str:
+    return duration(milliseconds / 1000) if milliseconds else "none"
 
 
-def _warnings(run: Invocation) -> list[str]:
+def _environments(run: Invocation, found: SettingsFile | None) -> tuple[str | None, ...]:
+    """What to check: the environment of --env, or else all and what holds without --env."""
+    if run.options.env is not None:
+        return (run.options.env,)
+    return (*(found.environments if found else ()), None)
+
+
+def _checked(settings: Settings) -> str:
+    """The database that these settings lead to.
+
+    Raises:
+        SettingsError: a source is malformed, even one that does not win; there
+            is no such pack.
+    """
+    from agentdb_cli.packs import load
+    from agentdb_cli.postgres.connect import describe, parameters
+
+    load(settings.pack)
+    for candidate in settings.candidates:
+        if candidate.problem is not None:
+            raise candidate.problem
+        if candidate.target is not None and not candidate.target.embedded:
+            parameters(candidate.target)
+    target = settings.target
+    return "embedded server" if target.embedded else describe(parameters(target))
+
+
+def _warnings(found: SettingsFile | None) -> list[str]:
     """Passwords in files that other accounts can read."""
-    from agentdb_cli.settings import read_file
+    from agentdb_cli.settings import dotenv, dotenv_path
+
+    tables = [found.content, *found.content.get("environments", {}).values()] if found else []
+    holders = []
+    if found and any(_has_password(table.get("url")) for table in tables):
+        holders.append(found.path)
+    if beside := dotenv_path(found):
+        variables = dotenv.read(beside)
+        urls = {"DATABASE_URL", *(table["url_env"] for table in tables if "url_env" in table)}
+        if any(variables.get(name) for name in ("POSTGRESQL_PASSWORD", "PGPASSWORD")) or any(
+            _has_password(variables.get(name)) for name in urls
+        ):
+            holders.append(beside)
+    return [
+        f"{path} holds a password and other accounts can read it: "
+        f"chmod 600 {path}, or move the password to ~/.pgpass"
+        for path in holders
+        if path.stat().st_mode & 0o044
+    ]
+
+
+def _has_password(url: str | None) -> bool:
     from agentdb_cli.settings.urls import MASK, mask
 
-    found = read_file(run.options.config)
-    if found is None or not found.path.stat().st_mode & 0o044:
-        return []
-    if MASK not in mask(found.path.read_text(encoding="utf-8-sig")) and not any(
-        MASK in mask(line.partition("=")[2].strip(" \"'"))
-        for line in found.path.read_text(encoding="utf-8-sig").splitlines()
-    ):
-        return []
-    return [f"{found.path} holds a password and other accounts can read it: chmod 600, or .pgpass"]
+    return url is not None and MASK in mask(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from agentdb_cli.commands.invocation import Invocation, register
 from agentdb_cli.errors import AgentdbError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @register(app, "init")
@@ -25,23 +26,33 @@ def init(
 ) -> None:
     """Write an agentdb.toml.
 
-    Takes the pack from --pack, the database from --url (its password is left
-    out) and, with --env NAME, puts it under [environments.NAME].
+    Takes the pack from --pack and the database from --url (its password is
+    left out). With --env NAME the database becomes that environment's.
     """
     import tomli_w
 
-    from agentdb_cli.settings.file import FILE_NAME, read
+    from agentdb_cli.settings.file import FILE_NAME, parse
 
     path = run.options.config or Path(FILE_NAME)
+    if path.exists() and not (force or dry_run):
+        raise AgentdbError(f"{path} exists already", hint="--force replaces it")
     text = tomli_w.dumps(_content(run, directory))
+    parse(path, text)  # refuses what agentdb could not read back
     if dry_run:
         typer.echo(text, nl=False)
         return
-    if path.exists() and not force:
-        raise AgentdbError(f"{path} exists already", hint="--force replaces it")
-    path.write_text(text, encoding="utf-8")
-    read(path)
+    _write(path, text)
     run.output.line(f"wrote {path.absolute()}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AgentdbError(
+            f"cannot write {path}: {error.strerror}",
+            hint="choose another place with --config FILE",
+        ) from error
 
 
 def _content(run: Invocation, directory: Path | None) -> dict[str, Any]:
@@ -52,12 +63,12 @@ def _content(run: Invocation, directory: Path | None) -> dict[str, Any]:
     pack = packs.load(run.options.pack or DEFAULT_PACK)
     database: dict[str, Any] = {}
     if run.options.url is not None:
-        database["url"] = _url_without_password(run)
+        database["url"] = _url_without_password(run, run.options.url)
     content: dict[str, Any] = {"pack": pack.name}
     if run.options.env is None:
         content |= database
     if directory is not None:
-        content["migrations"] = {"dir": str(directory)}
+        content["migrations"] = {"dir": _seen_from(run.options.config, directory)}
     if pack.variables:
         content["variables"] = dict(pack.variables)
     if run.options.env is not None:
@@ -65,18 +76,30 @@ def _content(run: Invocation, directory: Path | None) -> dict[str, Any]:
     return content
 
 
-def _url_without_password(run: Invocation) -> str:
-    from agentdb_cli.postgres.connect import parameters
-    from agentdb_cli.settings import Flags, resolve
+def _seen_from(config: Path | None, directory: Path) -> str:
+    """`directory` as the file names it: relative paths in it count from its own directory."""
+    if config is None or directory.is_absolute():
+        return str(directory)
+    return os.path.relpath(directory, config.parent)
 
-    target = resolve(Flags(url=run.options.url)).target
-    if target.embedded:
-        return "embedded"
+
+def _url_without_password(run: Invocation, url: str) -> str:
+    """The URL as given, or without its password as a conninfo string."""
     from psycopg.conninfo import make_conninfo
 
+    from agentdb_cli.postgres.connect import parameters
+    from agentdb_cli.settings import sources, urls
+
+    target = sources.from_url("--url", "command line", url)
+    if target.embedded:
+        return urls.EMBEDDED
     keywords = parameters(target)
-    if keywords.pop("password", None) is not None:
-        run.output.notice(
-            "the password was left out: put it into ~/.pgpass, PGPASSWORD or DATABASE_URL"
-        )
-    return make_conninfo(**keywords)  # type: ignore[arg-type]
+    secrets = [name for name in keywords if urls.is_secret(name)]
+    if not secrets and target.url is not None:
+        return target.url
+    for name in secrets:
+        del keywords[name]
+    run.output.notice(
+        "the password was left out: put it into ~/.pgpass, PGPASSWORD or DATABASE_URL"
+    )
+    return make_conninfo("", **keywords)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +67,15 @@ class GlobalOptions:
             "--pack", metavar="NAME", help="The schema pack in use.", rich_help_panel=_PANEL
         ),
     ] = None
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="NAME",
+            help="Schema for the pack's tables instead of public.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     lock_timeout: Annotated[
         str | None,
         typer.Option(
@@ -113,6 +123,7 @@ class Invocation:
             environment=given.env,
             config=given.config,
             pack=given.pack,
+            schema=given.schema,
             lock_timeout=given.lock_timeout,
         )
 
@@ -138,6 +149,23 @@ class Invocation:
             return self.connect_embedded()
         keywords = connect.parameters(self.settings.target)
         return self._open(keywords, ask_password=_ask_password if sys.stdin.isatty() else None)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Connection]:
+        """A connection to an empty throw-away database on the embedded server.
+
+        Raises:
+            ServerError: the embedded server could not be started.
+        """
+        from agentdb_cli.postgres import embedded
+        from agentdb_cli.postgres.scratch import scratch_database
+
+        cluster, postmaster = embedded.ensure_running(self.settings.server, self.output.notice)
+        keywords = cluster.keywords(postmaster, "postgres")
+        with scratch_database(
+            keywords, self.settings.connection, command=self.command
+        ) as connection:
+            yield connection
 
     def embedded_database(self) -> str:
         """The embedded server's database for the pack in use: one each."""

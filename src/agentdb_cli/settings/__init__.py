@@ -15,7 +15,24 @@ from typing import Any
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.settings import dotenv, file, sources
 from agentdb_cli.settings.file import Scalar, SettingsFile, milliseconds
-from agentdb_cli.settings.sources import Candidate, Target
+from agentdb_cli.settings.sources import Candidate, NoDatabaseChosen, Target
+
+__all__ = [
+    "Candidate",
+    "Connection",
+    "Flags",
+    "Migrations",
+    "NoDatabaseChosen",
+    "Scalar",
+    "Server",
+    "Settings",
+    "SettingsFile",
+    "Target",
+    "dotenv_path",
+    "milliseconds",
+    "read_file",
+    "resolve",
+]
 
 DEFAULT_PACK = "agentdb"
 DEFAULT_HISTORY_TABLE = "public.agentdb_migrations"
@@ -29,6 +46,7 @@ class Flags:
     environment: str | None = None
     config: Path | None = None
     pack: str | None = None
+    schema: str | None = None
     lock_timeout: str | None = None
 
 
@@ -75,6 +93,7 @@ class Settings:
     dotenv: Path | None
     environment: str | None
     pack: str
+    schema: str | None
     variables: Mapping[str, Scalar]
     connection: Connection
     migrations: Migrations
@@ -109,6 +128,7 @@ def resolve(
         dotenv=variables.dotenv_path,
         environment=flags.environment,
         pack=flags.pack or layer.get("pack", DEFAULT_PACK),
+        schema=flags.schema or layer.get("schema"),
         variables=layer.get("variables", {}),
         connection=_connection(layer, flags, variables),
         migrations=_migrations(layer, settings_file),
@@ -126,25 +146,39 @@ def read_file(config: Path | None, directory: Path | None = None) -> SettingsFil
     return None if path is None else file.read(path)
 
 
+def dotenv_path(settings_file: SettingsFile | None, directory: Path | None = None) -> Path | None:
+    """The `.env` beside `agentdb.toml`, or without one in the working directory; or None."""
+    beside = settings_file.path.parent if settings_file else directory or _working_directory()
+    path = beside / dotenv.FILE_NAME
+    return path if path.is_file() else None
+
+
 def _working_directory() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise SettingsError("the working directory no longer exists", hint="cd to another") from None
+        raise SettingsError(
+            "the working directory no longer exists", hint="cd to another one"
+        ) from None
 
 
 def _variables(
     environ: Mapping[str, str], settings_file: SettingsFile | None, directory: Path
 ) -> sources.Variables:
-    beside = settings_file.path.parent if settings_file else directory
-    path = beside / dotenv.FILE_NAME
-    if not path.is_file():
+    path = dotenv_path(settings_file, directory)
+    if path is None:
         return sources.Variables(environ)
     return sources.Variables(environ, dotenv.read(path), path)
 
 
 def _connection(layer: Mapping[str, Any], flags: Flags, variables: sources.Variables) -> Connection:
     chosen = dict(layer.get("connection", {}))
+    seconds = variables.get("PGCONNECT_TIMEOUT")
+    if seconds is not None and "connect_timeout" not in chosen:
+        try:
+            chosen["connect_timeout"] = milliseconds(f"{seconds}s")
+        except ValueError:
+            raise SettingsError("PGCONNECT_TIMEOUT must be a number of seconds") from None
     if flags.lock_timeout is not None:
         try:
             chosen["lock_timeout"] = milliseconds(flags.lock_timeout)
@@ -168,4 +202,7 @@ def _beside(settings_file: SettingsFile | None, name: str | None) -> Path | None
     """A path of the settings file, which counts from the file's own directory."""
     if name is None or settings_file is None:
         return None
-    return settings_file.path.parent / Path(name).expanduser()
+    try:
+        return settings_file.path.parent / Path(name).expanduser()
+    except RuntimeError:  # no such account, or no home directory
+        raise SettingsError(f"{settings_file.path}: '{name}': no such home directory") from None

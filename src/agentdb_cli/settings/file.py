@@ -69,15 +69,30 @@ def read(path: Path) -> SettingsFile:
     """Read and check a settings file.
 
     Raises:
-        SettingsError: the file cannot be read, is not TOML, has an unknown
-            key or a value of the wrong kind; the message names file and line.
+        SettingsError: the file cannot be read, or its content is refused by `parse`.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 (byte {error.start})") from error
+        raise SettingsError(
+            f"{path} is not UTF-8 (byte {error.start})", hint="save it in UTF-8"
+        ) from error
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    return parse(path, text)
+
+
+def parse(path: Path, text: str) -> SettingsFile:
+    """Check the text of a settings file.
+
+    Args:
+        path: where it stands or will stand, for errors.
+        text: its content.
+
+    Raises:
+        SettingsError: it is not TOML, has an unknown key or a value of the
+            wrong kind; the message names file and line.
+    """
     import tomllib  # here, because most commands run without a settings file
 
     try:
@@ -98,11 +113,12 @@ def milliseconds(value: object) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
     if isinstance(value, bool) or match is None or (match[2] or "ms") not in _UNITS:
-        raise ValueError("a duration such as \"5s\", \"250ms\" or 0 (units: us, ms, s, min, h, d)")
-    total = round(float(match[1]) * _UNITS[match[2] or "ms"])
-    if total > 2_147_483_647:  # PostgreSQL's own upper bound for its timeouts
+        raise ValueError('a duration such as "5s", "250ms" or 0 (units: us, ms, s, min, h, d)')
+    exact = float(match[1]) * _UNITS[match[2] or "ms"]
+    if exact > 2_147_483_647:  # PostgreSQL's own upper bound for its timeouts
         raise ValueError("a duration of at most 24 days")
-    return total
+    # 0 switches a timeout off, so less than a millisecond must not become it.
+    return max(round(exact), 1) if exact else 0
 
 
 # --- The known keys: name -> converter, or a table of known keys ---------------
@@ -133,6 +149,7 @@ _DATABASE: dict[str, Any] = {
     "url": _text,
     "url_env": _text,
     "pack": _text,
+    "schema": _text,
     "variables": {ANY_NAME: _scalar},
     "connection": {
         "connect_timeout": milliseconds,
@@ -189,28 +206,33 @@ def _checked(table: Mapping[str, Any], known: Mapping[str, Any], place: _Place) 
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int:
-    """The line (1-based) on which the dotted key `keys` is set.
+    """The line (1-based) of the statement that sets the dotted key `keys`.
 
-    tomllib keeps no positions, so this looks for the key the way a reader
-    does: under its table header, or spelled as a dotted key.
+    tomllib keeps no positions. But the key is there as soon as the file is
+    read up to the end of that statement, and the statement begins behind the
+    longest shorter part that can be read. Slow, and only done for an error.
     """
-    table: tuple[str, ...] = ()
-    best = 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
-        if header:
-            table = _split_dotted(header[1])
-        setting = re.match(r"\s*([A-Za-z0-9_.\"' -]+?)\s*=", line)
-        path = (*table, *_split_dotted(setting[1])) if setting and not header else table
-        if path[: len(keys)] == keys:
-            return number
-        if path and keys[: len(path)] == path:
-            best = number
-    return best
+    import tomllib
+
+    lines = text.split("\n")
+    begin = 1
+    for end in range(1, len(lines) + 1):
+        try:
+            table = tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a string or list of several lines
+        if _has(table, keys):
+            break
+        begin = end + 1
+    return begin
 
 
-def _split_dotted(key: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in key.split("."))
+def _has(table: object, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        if not isinstance(table, Mapping) or key not in table:
+            return False
+        table = table[key]
+    return True
 
 
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

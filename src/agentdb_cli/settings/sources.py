@@ -1,13 +1,13 @@
 """Where to connect: six sources in order, the first that is set wins.
 
-    1. --url                          4. POSTGRESQL_* then PG*
-    2. --env NAME                     5. url in agentdb.toml
-    3. DATABASE_URL                   6. the embedded server
+1. --url                          4. POSTGRESQL_* then PG*
+2. --env NAME                     5. url in agentdb.toml
+3. DATABASE_URL                   6. the embedded server
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ POSTGRESQL_VARIABLES = {
 }
 
 # libpq's own names -> keywords (PostgreSQL documentation, "Environment
-# Variables" of libpq); those that say how to connect, not what to run.
+# Variables" of libpq); those that say where and how to connect.
 LIBPQ_VARIABLES = {
     "PGHOST": "host",
     "PGHOSTADDR": "hostaddr",
@@ -43,6 +43,7 @@ LIBPQ_VARIABLES = {
     "PGSSLROOTCERT": "sslrootcert",
     "PGCHANNELBINDING": "channel_binding",
     "PGTARGETSESSIONATTRS": "target_session_attrs",
+    "PGOPTIONS": "options",
 }
 
 # A password or an sslmode alone names no database; these keywords do.
@@ -72,7 +73,7 @@ class Target:
             return "embedded server"
         if self.url is not None:
             return urls.mask(self.url)
-        shown = {k: urls.MASK if k == "password" else v for k, v in self.parameters.items()}
+        shown = {k: urls.MASK if urls.is_secret(k) else v for k, v in self.parameters.items()}
         return " ".join(f"{key}={value}" for key, value in shown.items())
 
 
@@ -82,13 +83,19 @@ class Candidate:
 
     Attributes:
         rank: 1 to 6.
-        target: what it names, or None when it is not set.
+        target: what it names, or None when it is not set or malformed.
         source: its name, also when it is not set.
+        problem: why it is malformed, which matters only if it would win.
     """
 
     rank: int
     source: str
     target: Target | None
+    problem: SettingsError | None = None
+
+
+class NoDatabaseChosen(SettingsError):
+    """Nothing is set, and agentdb.toml has environments to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,38 +130,42 @@ def candidates(
         file: the `agentdb.toml` in force, or None.
 
     Raises:
-        SettingsError: a source that would win is malformed.
+        SettingsError: the source that would win is malformed.
     """
-    found = (
-        ("--url", _from_flag(url)),
-        (f"--env {environment or 'NAME'}", _from_environment(environment, variables, file)),
-        ("DATABASE_URL", _from_database_url(variables)),
-        ("POSTGRESQL_*, PG*", _from_parameters(variables)),
-        ("url in agentdb.toml", _from_file(variables, file)),
-        ("embedded server", Target("embedded server", "built in", embedded=True)),
+    readers: tuple[tuple[str, Callable[[], Target | None]], ...] = (
+        ("--url", lambda: _from_flag(url)),
+        (f"--env {environment or 'NAME'}", lambda: _from_environment(environment, variables, file)),
+        ("DATABASE_URL", lambda: _from_database_url(variables)),
+        ("POSTGRESQL_*, PG*", lambda: _from_parameters(variables)),
+        ("url in agentdb.toml", lambda: _from_file(variables, file)),
+        ("embedded server", lambda: Target("embedded server", "built in", embedded=True)),
     )
-    return tuple(Candidate(rank, name, target) for rank, (name, target) in enumerate(found, 1))
+    found: list[Candidate] = []
+    for rank, (name, read) in enumerate(readers, 1):
+        try:
+            found.append(Candidate(rank, name, read()))
+        except SettingsError as error:
+            if all(candidate.target is None for candidate in found):
+                raise
+            found.append(Candidate(rank, name, None, error))
+    return tuple(found)
 
 
 def choose(all_candidates: tuple[Candidate, ...], file: SettingsFile | None) -> Target:
     """The target of the first source that is set.
 
     Raises:
-        SettingsError: only the embedded server is left although agentdb.toml
+        NoDatabaseChosen: only the embedded server is left although agentdb.toml
             names databases in its environments: one of them is meant, and
             starting a server instead would be a surprise.
     """
-    for candidate in all_candidates[:-1]:
-        if candidate.target is not None:
-            return candidate.target
-    if file is not None and file.environments:
-        raise SettingsError(
+    target = next(c.target for c in all_candidates if c.target is not None)
+    if target is all_candidates[-1].target and file is not None and file.environments:
+        raise NoDatabaseChosen(
             f"no database chosen: {file.path} has environments but no url of its own",
             hint=f"pass --env with one of {', '.join(file.environments)}, "
             f"or --url {urls.EMBEDDED} for the embedded server",
         )
-    target = all_candidates[-1].target
-    assert target is not None
     return target
 
 
@@ -170,14 +181,24 @@ def libpq_defaults(variables: Variables) -> dict[str, str]:
     }
 
 
-def _target(source: str, origin: str, url: str) -> Target:
+def from_url(source: str, origin: str, url: str) -> Target:
+    """The target of a URL.
+
+    Args:
+        source: what the user calls it (`--url`), also for errors.
+        origin: where it was read.
+        url: anything that `urls.normalize` takes, or `embedded`.
+
+    Raises:
+        SettingsError: it is malformed.
+    """
     if url.strip().rstrip(":") == urls.EMBEDDED:
         return Target(source, origin, embedded=True)
     return Target(source, origin, url=urls.normalize(url, where=source))
 
 
 def _from_flag(url: str | None) -> Target | None:
-    return None if url is None else _target("--url", "command line", url)
+    return None if url is None else from_url("--url", "command line", url)
 
 
 def _from_environment(
@@ -204,7 +225,7 @@ def _from_environment(
 
 def _from_database_url(variables: Variables) -> Target | None:
     url = variables.get("DATABASE_URL")
-    return None if url is None else _target("DATABASE_URL", variables.origin("DATABASE_URL"), url)
+    return None if url is None else from_url("DATABASE_URL", variables.origin("DATABASE_URL"), url)
 
 
 def _from_parameters(variables: Variables) -> Target | None:
@@ -228,7 +249,7 @@ def _from_table(
 ) -> Target | None:
     """The database that a table of the file names by `url` or `url_env`."""
     if "url" in table:
-        return _target(source, str(file.path), table["url"])
+        return from_url(source, str(file.path), table["url"])
     name = table.get("url_env")
     if name is None:
         return None
@@ -238,4 +259,4 @@ def _from_table(
             f"{file.path}: '{key}' takes its URL from ${name}, which is not set",
             hint=f"set {name} in the environment or in a .env file beside agentdb.toml",
         )
-    return _target(source, f"{file.path} (${name})", url)
+    return from_url(source, f"{file.path} (${name})", url)
