@@ -415,9 +415,17 @@ class TestRefusedBeforeAnythingRuns:
             1,
             "",
             "error: 2_b needs the extension 'nosuch', which this PostgreSQL 18 server does not "
-            "have\nhint: install it on the server (Debian: apt install postgresql-18-nosuch)\n",
+            "have\nhint: install it on the server (Debian: apt install postgresql-18-nosuch), "
+            "or leave out what needs it with --skip-unavailable\n",
         )
         assert tables(database18) == set()
+        skipping = cli("migrate", "-d", database18.url, "--dir", directory, "--skip-unavailable")
+        assert skipping.code == 0
+        assert skipping.err == (
+            "warning: left out: 2_b needs the extension 'nosuch', "
+            "which this PostgreSQL 18 server does not have\n"
+        )
+        assert database18.execute("SELECT version FROM agentdb_migrations") == [(1,)]
 
 
 class TestHistoryAgainstFiles:

@@ -66,7 +66,8 @@ def test_without_pgvector_nothing_is_begun(cli: Cli, database15: Database) -> No
         1,
         "",
         "error: 015_vector needs the extension 'vector', which this PostgreSQL 15 server does "
-        "not have\nhint: install it on the server (Debian: apt install postgresql-15-pgvector)\n",
+        "not have\nhint: install it on the server (Debian: apt install postgresql-15-pgvector), "
+        "or leave out what needs it with --skip-unavailable\n",
     )
     assert database15.value("SELECT to_regnamespace('core')") is None
 
@@ -93,7 +94,14 @@ def test_time_series_are_partitioned_by_day_with_a_default(migrated: Database) -
     )
     assert {row[0] for row in rows} == {
         f"telemetry.{name}"
-        for name in "heartbeats metrics events routing_decisions agent_messages llm_calls".split()
+        for name in (
+            "agent_messages",
+            "events",
+            "heartbeats",
+            "llm_calls",
+            "metrics",
+            "routing_decisions",
+        )
     } | {"auth.audit_events"}
     assert {row[1:] for row in rows} == {(10, 1)}  # yesterday to a week ahead, and the default
     migrated.execute("INSERT INTO agent.agents (id, name, state) VALUES ('a', 'a', 'running')")

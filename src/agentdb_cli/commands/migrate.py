@@ -14,8 +14,9 @@ from agentdb_cli.errors import AgentdbError, SettingsError
 from agentdb_cli.render import duration, style
 
 if TYPE_CHECKING:
-    from agentdb_cli.migrations.plan import Entry
-    from agentdb_cli.migrations.runner import Done, Job, Progress
+    from agentdb_cli.migrations.job import Job
+    from agentdb_cli.migrations.plan import Entry, Tolerance
+    from agentdb_cli.migrations.runner import Done, Progress
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
 
@@ -47,6 +48,14 @@ OutOfOrder = Annotated[
     typer.Option("--out-of-order", help="Apply files numbered below the newest applied one."),
 ]
 
+SkipUnavailable = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unavailable",
+        help="Leave out files that need an extension which the server does not have.",
+    ),
+]
+
 
 @app.callback()
 @with_global_options
@@ -60,15 +69,19 @@ def migrate(
     allow_changed: AllowChanged = False,
     allow_missing: AllowMissing = False,
     out_of_order: OutOfOrder = False,
+    skip_unavailable: SkipUnavailable = False,
 ) -> None:
     """Apply numbered SQL migrations.
 
     Without a sub-command: apply what is pending, each file in one transaction
     together with its row in the tracking table.
     """
-    own = (directory, variables, dry_run, lock_wait, allow_changed, allow_missing, out_of_order)
+    from agentdb_cli.migrations.plan import Tolerance
+
+    tolerance = Tolerance(allow_changed, out_of_order, allow_missing, skip_unavailable)
+    own = (directory, variables, dry_run, lock_wait, tolerance != Tolerance())
     if subcommand is None:
-        _up(run, *own)
+        _up(run, directory, variables, dry_run, lock_wait, tolerance)
     elif any(own):
         raise SettingsError(
             f"options of migrate stand before '{subcommand}'",
@@ -86,9 +99,13 @@ def up(
     allow_changed: AllowChanged = False,
     allow_missing: AllowMissing = False,
     out_of_order: OutOfOrder = False,
+    skip_unavailable: SkipUnavailable = False,
 ) -> None:
     """Apply what is pending (the same as plain `agentdb migrate`)."""
-    _up(run, directory, variables, dry_run, lock_wait, allow_changed, allow_missing, out_of_order)
+    from agentdb_cli.migrations.plan import Tolerance
+
+    tolerance = Tolerance(allow_changed, out_of_order, allow_missing, skip_unavailable)
+    _up(run, directory, variables, dry_run, lock_wait, tolerance)
 
 
 @register(app, "status")
@@ -119,18 +136,15 @@ def _up(
     variables: list[str] | None,
     dry_run: bool,
     lock_wait: str | None,
-    allow_changed: bool,
-    allow_missing: bool,
-    out_of_order: bool,
+    tolerance: Tolerance,
 ) -> None:
     from dataclasses import replace
 
     from agentdb_cli.migrations import runner
-    from agentdb_cli.migrations.plan import Tolerance
     from agentdb_cli.postgres.connect import place
 
     job = _job(run, directory, variables, lock_wait)
-    job = replace(job, tolerance=Tolerance(allow_changed, out_of_order, allow_missing))
+    job = replace(job, tolerance=tolerance)
     started = time.monotonic()
     with run.connect() as connection:
         where = place(connection)
@@ -157,31 +171,21 @@ def _job(
     lock_wait: str | None = None,
 ) -> Job:
     """The files, tracking table and variables that options and settings name."""
-    from agentdb_cli import packs
-    from agentdb_cli.migrations import files, history
-    from agentdb_cli.migrations.runner import Job
-    from agentdb_cli.settings.file import milliseconds
+    from dataclasses import replace
+
+    from agentdb_cli.migrations import job
+    from agentdb_cli.settings import milliseconds
 
     settings = run.settings
     # A pack named on the command line comes before a directory in the file.
     own = directory or (None if run.options.pack else settings.migrations.directory)
-    pack = None if own else packs.load(settings.pack)
+    found = job.of_directory(settings, own) if own else job.of_pack(settings, settings.pack)
     try:
-        wait = milliseconds(lock_wait) if lock_wait else settings.migrations.lock_wait
+        wait = milliseconds(lock_wait) if lock_wait else found.lock_wait
     except ValueError as error:
         raise SettingsError(f"--lock-wait must be {error}") from None
-    return Job(
-        pack=pack.name if pack else history.LOCAL_PACK,
-        directory=files.read(pack.directory if pack else own or Path()),
-        table=history.Table.of(settings.migrations.table),
-        variables={
-            **(pack.variables if pack else {}),
-            **settings.variables,
-            **_assignments(variables or ()),
-        },
-        lock_timeout=settings.connection.lock_timeout,
-        lock_wait=wait,
-    )
+    values = {**found.variables, **_assignments(variables or ())}
+    return replace(found, variables=values, lock_wait=wait)
 
 
 def _assignments(given: Sequence[str]) -> dict[str, int | float | str]:

@@ -42,6 +42,8 @@ class Tolerance:
     changed: bool = False
     out_of_order: bool = False
     missing: bool = False
+    unavailable: bool = False
+    """Leave out files that need an extension which the server does not have."""
 
 
 def compare(directory: Directory, applied: Iterable[Applied]) -> tuple[Entry, ...]:

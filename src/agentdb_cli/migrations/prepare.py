@@ -55,15 +55,11 @@ class Prepared:
     begin: str
     extensions: tuple[str, ...]
 
-    def prefix(self, lock_timeout: int) -> str:
-        """What is sent before the body; `lock_timeout` in milliseconds."""
-        return f"{self.begin};SET LOCAL lock_timeout={lock_timeout};"
-
-    def message(self, table: history.Table, pack: str, lock_timeout: int) -> str:
-        """The whole message: BEGIN, the body, the tracking row, COMMIT."""
+    def rest(self, table: history.Table, pack: str) -> str:
+        """What is sent after the opening of the transaction: the body, the tracking row, COMMIT."""
         reset = _RESET if _SETS_SOMETHING.search(self.body.text) else ""
         record = history.insertion(table, pack, self.file, self.body.used)
-        return f"{self.prefix(lock_timeout)}{self.body.text}\n;{reset}{record};COMMIT"
+        return f"{self.body.text}\n;{reset}{record};COMMIT"
 
 
 def prepare(file: MigrationFile, values: Mapping[str, Scalar]) -> Prepared:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -17,39 +17,17 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations import history, plan
 from agentdb_cli.migrations.failure import Place, explain
-from agentdb_cli.migrations.files import Directory, MigrationFile
-from agentdb_cli.migrations.plan import Entry, Tolerance
+from agentdb_cli.migrations.files import MigrationFile
+from agentdb_cli.migrations.job import Job
+from agentdb_cli.migrations.plan import Entry
 from agentdb_cli.migrations.prepare import Prepared, prepare
+from agentdb_cli.migrations.variables import identifier
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
-from agentdb_cli.settings.file import Scalar
 
 _LOCK_CLASS = 0x61676462  # "agdb": tells our advisory locks from an application's
 _FIRST_POLL, _LONGEST_POLL = 0.02, 0.5  # seconds
 _TELL_AFTER = 1.0  # seconds of waiting before saying so
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a run applies, and how.
-
-    Attributes:
-        pack: the name under which the history keeps these migrations.
-        directory: the files.
-        table: the tracking table.
-        variables: values for the variables in the files.
-        tolerance: what may be overlooked.
-        lock_timeout: longest wait for a lock by a statement, milliseconds.
-        lock_wait: longest wait for another run to finish, milliseconds.
-    """
-
-    pack: str
-    directory: Directory
-    table: history.Table
-    variables: Mapping[str, Scalar] = field(default_factory=dict)
-    tolerance: Tolerance = field(default_factory=Tolerance)
-    lock_timeout: int = 5_000
-    lock_wait: int = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +65,8 @@ def check(connection: Connection, job: Job, progress: Progress) -> tuple[Prepare
     """
     entries = status(connection, job)
     _warn(entries, job, progress)
-    return _prepare(connection, plan.pending(entries, job.tolerance), job)
+    prepared = tuple(prepare(f, job.variables) for f in plan.pending(entries, job.tolerance))
+    return _with_extensions(connection, prepared, job, progress)
 
 
 def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
@@ -120,16 +99,10 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
     return done
 
 
-def _prepare(
-    connection: Connection, files: Sequence[MigrationFile], job: Job
-) -> tuple[Prepared, ...]:
-    prepared = tuple(prepare(file, job.variables) for file in files)
-    _refuse_missing_extensions(connection, prepared)
-    return prepared
-
-
 def _apply(connection: Connection, prepared: Prepared, job: Job, before: int) -> Done:
-    message = prepared.message(job.table, job.pack, job.lock_timeout)
+    opening = _opening(prepared, job)
+    prefix = "".join(f"{statement};" for statement in opening)
+    message = prefix + prepared.rest(job.table, job.pack)
     started = time.monotonic()
     try:
         results = _send(connection, message)
@@ -143,10 +116,23 @@ def _apply(connection: Connection, prepared: Prepared, job: Job, before: int) ->
         refusal = psycopg.errors.error_from_result(results[-1])
         if connection.info.transaction_status is TransactionStatus.INERROR:
             connection.execute("ROLLBACK")
-        # Two results stand for BEGIN and SET LOCAL, the last for the failure.
-        place = Place(prepared, prepared.prefix(job.lock_timeout), len(results) - 3)
+        # Not counted: what the opening holds, and the failure itself.
+        place = Place(prepared, prefix, len(results) - len(opening) - 1)
         raise explain(refusal, place, before) from refusal
     return Done(prepared.file, time.monotonic() - started)
+
+
+def _opening(prepared: Prepared, job: Job) -> list[str]:
+    """What is sent before a file: its BEGIN, and settings for this transaction alone."""
+    statements = [prepared.begin, f"SET LOCAL lock_timeout = {job.lock_timeout}"]
+    if job.schema is not None:
+        # An extension goes to public, where every other schema finds it too.
+        statements.append(f"SET LOCAL search_path = {identifier(job.schema)}, public")
+        statements += [
+            f"CREATE EXTENSION IF NOT EXISTS {identifier(name)} SCHEMA public"
+            for name in prepared.extensions
+        ]
+    return statements
 
 
 def _send(connection: Connection, message: str) -> list[Any]:
@@ -159,21 +145,37 @@ def _send(connection: Connection, message: str) -> list[Any]:
     return connection.wait(generators.execute(connection.pgconn))
 
 
-def _refuse_missing_extensions(connection: Connection, files: Sequence[Prepared]) -> None:
-    needed = {name: p.file for p in reversed(files) for name in p.extensions}
-    if not needed:
-        return
-    rows = connection.execute(
-        "SELECT name FROM pg_available_extensions WHERE name = ANY(%s)", (list(needed),)
-    ).fetchall()
-    for name in needed.keys() - {row[0] for row in rows}:
+def _with_extensions(
+    connection: Connection, files: tuple[Prepared, ...], job: Job, progress: Progress
+) -> tuple[Prepared, ...]:
+    """The files whose extensions the server has; the others are refused, or left out."""
+    if not any(p.extensions for p in files):
+        return files
+    available = available_extensions(connection)
+    lacking = [p for p in files if not available.issuperset(p.extensions)]
+    for prepared in lacking:
+        name = next(name for name in prepared.extensions if name not in available)
         major = connection.info.server_version // 10_000
-        package = {"vector": "pgvector"}.get(name, name)
-        raise MigrationError(
-            f"{needed[name].label} needs the extension '{name}', "
-            f"which this PostgreSQL {major} server does not have",
-            hint=f"install it on the server (Debian: apt install postgresql-{major}-{package})",
+        problem = (
+            f"{prepared.file.label} needs the extension '{name}', "
+            f"which this PostgreSQL {major} server does not have"
         )
+        if not job.tolerance.unavailable:
+            package = {"vector": "pgvector"}.get(name, name)
+            raise MigrationError(
+                problem,
+                hint="install it on the server "
+                f"(Debian: apt install postgresql-{major}-{package}), "
+                "or leave out what needs it with --skip-unavailable",
+            )
+        progress.warning(f"left out: {problem}")
+    return tuple(p for p in files if p not in lacking)
+
+
+def available_extensions(connection: Connection) -> set[str]:
+    """The names of the extensions that are installed on the server, enabled or not."""
+    rows = connection.execute("SELECT name::text FROM pg_available_extensions").fetchall()
+    return {str(row[0]) for row in rows}
 
 
 def _warn(entries: Sequence[Entry], job: Job, progress: Progress) -> None:

@@ -77,24 +77,16 @@ class ScriptError(ValueError):
 
     Attributes:
         message: one sentence without a trailing period.
-        offset: offset of the first character of what is wrong.
+        offset: where the construct begins, a 0-based character offset.
+        line: the line of that character, 1-based.
+        column: its column in that line, 1-based, in characters.
     """
 
     def __init__(self, message: str, offset: int, text: str) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
-        self._text = text
-
-    @property
-    def line(self) -> int:
-        """The line of `offset`, 1-based."""
-        return line_and_column(self._text, self.offset)[0]
-
-    @property
-    def column(self) -> int:
-        """The column of `offset`, 1-based, in characters."""
-        return line_and_column(self._text, self.offset)[1]
+        self.line, self.column = line_and_column(text, offset)
 
 
 def parse(text: str) -> Script:
@@ -103,7 +95,7 @@ def parse(text: str) -> Script:
     Raises:
         ScriptError: a quoted string, a quoted identifier, a dollar-quoted
             string or a block comment is unterminated; or there is a psql
-            meta-command, a COPY ... FROM STDIN or a NUL character.
+            meta-command, a COPY … FROM STDIN or a NUL character.
     """
     if (nul := text.find("\0")) >= 0:
         raise ScriptError("a script cannot hold a NUL character", nul, text)
@@ -117,24 +109,28 @@ def parse(text: str) -> Script:
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """The 1-based line and column of a character offset, up to `len(text)`.
+    """The line and the column of a character offset, both 1-based.
 
-    A line ends with \\n, \\r\\n or \\r; every character is one column wide.
+    Lines end with LF, as psql counts them; every character is one column
+    wide. `len(text)` is an offset, too: the end of the text.
 
     Raises:
         ValueError: `offset` lies outside of `text`.
     """
     if not 0 <= offset <= len(text):
         raise ValueError(f"offset {offset} lies outside of a text of {len(text)} characters")
-    starts = [0, *(newline.end() for newline in _NEWLINE.finditer(text, 0, offset))]
-    return len(starts), offset - starts[-1] + 1
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-_NEWLINE = re.compile(r"\r\n?|\n")
 _SPACE = r"[ \t\n\r\f\v]"
-_LETTER = r"A-Za-z_\x80-\U0010ffff"  # every character outside of ASCII is one
-_IDENTIFIER = rf"[{_LETTER}][{_LETTER}0-9$]*+"
-_IDENTIFIER_END = rf"(?![{_LETTER}0-9$])"
+# Every character outside of ASCII is a letter. The classes name what they leave
+# out: ranges up to U+10FFFF would take 100 ms to compile.
+_LETTER = r"[^\x00-@[-^`{-\x7f]"
+_LETTER_OR_DIGIT = r"[^\x00-/:-@[-^`{-\x7f]"
+_LETTER_DIGIT_OR_DOLLAR = r"[^\x00-#%-/:-@[-^`{-\x7f]"
+_SYMBOL = r"[\x01-\x08\x0e-\x1f!#%&*+,.<=>?@[\]^`{|}~\x7f]"
+_IDENTIFIER = rf"{_LETTER}{_LETTER_DIGIT_OR_DOLLAR}*+"
+_IDENTIFIER_END = rf"(?!{_LETTER_DIGIT_OR_DOLLAR})"
 _LINE_COMMENT = r"--[^\n\r]*+"
 
 # The only words that decide anything past the head of a statement. The class
@@ -146,26 +142,27 @@ _KEYWORD = rf"(?=[bBcCeEfF])(?i:begin|case|end|from){_IDENTIFIER_END}"
 # inside need no counting.
 _PLAIN = rf"""(?:
     (?! [eE]' | {_KEYWORD} ) {_IDENTIFIER}
-  | \$?[0-9]++ (?: \.[0-9]*+ )? (?: [eE][-+] | {_IDENTIFIER} )?
-  | [^ \t\n\r\f\v{_LETTER}0-9'"$\\;:()/-]++
-  | '[^']*+' | "[^"]*+"
+  | [0-9]++ (?: \.[0-9]*+ )? (?: [eE][-+] (?: [0-9]++ (?: {_IDENTIFIER} )? )? | {_IDENTIFIER} )?
+  | \$[0-9]++ (?: {_IDENTIFIER} )?
+  | {_SYMBOL}++
+  | '[^']*+ (?: ''[^']*+ )*+ ' | "[^"]*+ (?: ""[^"]*+ )*+ "
   | \( [^'"$\\;:()/-]*+ (?: \( [^'"$\\;:()/-]*+ \) [^'"$\\;:()/-]*+ ){{0,63}} \)
-  | -(?!-) | /(?!\*) | :[:=] | :[0-9][{_LETTER}0-9]*+
+  | -(?!-) | /(?!\*) | :[:=] | :[0-9]{_LETTER_OR_DIGIT}*+
 )"""
 
 # Runs are bounded: the engine keeps a frame for each repetition.
 _TOKEN = re.compile(
     rf"""{_SPACE}*+ (?:
-    (?P<plain> {_PLAIN} (?: {_SPACE}*+ {_PLAIN} ){{0,63}} )
+    (?P<plain> (?: {_SPACE}*+ {_PLAIN} ){{1,64}} )
   | (?P<semicolon> ; )
   | (?P<open> \( )
   | (?P<close> \) )
   | (?P<keyword> {_KEYWORD} )
   | (?P<line_comment> {_LINE_COMMENT} )
   | (?P<block_comment> /\* )
-  | (?P<dollar_quote> \$ (?: [{_LETTER}][{_LETTER}0-9]*+ )? \$ )
+  | (?P<dollar_quote> \$ (?: {_LETTER}{_LETTER_OR_DIGIT}*+ )? \$ )
   | (?P<escape_string> [eE]' )
-  | (?P<variable> : (?: [{_LETTER}0-9]++ | '[{_LETTER}0-9]++' | "[{_LETTER}0-9]++" ) )
+  | (?P<variable> : (?: {_LETTER_OR_DIGIT}++ | '{_LETTER_OR_DIGIT}++' | "{_LETTER_OR_DIGIT}++" ) )
   | (?P<open_quote> ['"] )
   | (?P<meta_command> \\ (?: [A-Za-z_]++ | [!-~] )? )
   | (?P<stray> [:$] ) )""",
@@ -182,9 +179,9 @@ _ESCAPE_STRING_QUOTE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _COMMENT_MARK = re.compile(r"/\*|\*/")
-_WORD = rf"((?![bBeEnNxX]'|[uU]&['\"]){_IDENTIFIER})"
-_MORE = rf"{_SPACE}++{_WORD}"
-_WORDS = re.compile(rf"{_WORD}(?:{_MORE}(?:{_MORE}(?:{_MORE})?)?)?{_SPACE}*+")
+_WORD = re.compile(rf"((?![bBeEnNxX]'|[uU]&['\"]){_IDENTIFIER})")
+_MORE = rf"{_SPACE}++{_WORD.pattern}"
+_WORDS = re.compile(rf"{_WORD.pattern}(?:{_MORE}(?:{_MORE}(?:{_MORE})?)?)?{_SPACE}*+")
 _STDIN = ("STDIN", "STDOUT")  # after FROM, the server's grammar takes one for the other
 _CREATE_ROUTINE = re.compile(r"CREATE (OR REPLACE )?(FUNCTION|PROCEDURE)( |\Z)")
 _DIRECTIVE = re.compile(r"--\s*agentdb:\s*(\S+)(.*)", re.DOTALL)
@@ -195,8 +192,6 @@ _QUOTING: dict[str, Quoting] = {"'": "literal", '"': "identifier"}
 
 def _tokens(text: str, position: int = 0) -> Iterator[tuple[str, int, int]]:
     """The tokens from `position` on as (kind, start, end), without block comments."""
-    if position == 0 and text.startswith("\ufeff"):
-        position = 1  # psql, too, skips a byte order mark
     while token := _TOKEN.match(text, position):
         kind = token.lastgroup or ""
         start, position = token.span(kind)
@@ -247,20 +242,18 @@ def _blank_end(text: str, position: int) -> int:
 def _keywords(text: str, position: int) -> tuple[str, ...]:
     words: list[str] = []
     while found := _WORDS.match(text, position):
-        words += [_upper(word) for word in found.groups() if word]
+        words += [word for word in found.groups() if word]
         position = found.end()
         if len(words) >= 4 or text[position : position + 1] not in ("-", "/"):
             break
         position = _blank_end(text, position)
-    return tuple(words[:4])
-
-
-def _upper(word: str) -> str:
-    # str.upper would make keywords of words that are none, "ınto" for one.
-    return word.upper() if word.isascii() else word.translate(_UPPER)
+    # PostgreSQL folds ASCII alone: to str.upper, "ınto" would be a keyword.
+    return tuple([w.upper() if w.isascii() else w.translate(_UPPER) for w in words[:4]])
 
 
 def _directives(header: str) -> tuple[tuple[str, str], ...]:
+    if "agentdb:" not in header:
+        return ()
     comments = (span for kind, *span in _tokens(header) if kind == "line_comment")
     found = (_DIRECTIVE.match(header, start, end) for start, end in comments)
     return tuple((directive[1], directive[2].strip()) for directive in found if directive)
@@ -311,7 +304,7 @@ class _Splitter:
         if _CREATE_ROUTINE.match(" ".join(self.keywords)):
             self._take_block_word(word, end)
         elif self.keywords[:1] == ("COPY",) and word == "FROM" and self._next_word(end) in _STDIN:
-            message = "COPY ... FROM STDIN needs in-line data, which only psql can send"
+            message = "COPY … FROM STDIN takes in-line data, which only psql can send"
             raise ScriptError(message, self.start, self.text)
 
     def _take_block_word(self, word: str, end: int) -> None:
@@ -325,4 +318,5 @@ class _Splitter:
             self.blocks = 1
 
     def _next_word(self, position: int) -> str:
-        return "".join(_keywords(self.text, _blank_end(self.text, position))[:1])
+        word = _WORD.match(self.text, _blank_end(self.text, position))
+        return word[0].translate(_UPPER) if word else ""

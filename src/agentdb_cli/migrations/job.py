@@ -1,0 +1,86 @@
+"""What a run of migrations works on: which files, for which tracking table, with what values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agentdb_cli import packs
+from agentdb_cli.errors import SettingsError
+from agentdb_cli.migrations import files
+from agentdb_cli.migrations.history import LOCAL_PACK, Table
+from agentdb_cli.migrations.plan import Tolerance
+from agentdb_cli.settings import DEFAULT_HISTORY_TABLE, Settings
+from agentdb_cli.settings.file import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run applies, and how.
+
+    Attributes:
+        pack: the name under which the history keeps these migrations.
+        directory: the files.
+        table: the tracking table.
+        variables: values for the variables in the files.
+        schema: where unqualified names go, or None for the server's default.
+        tolerance: what may be overlooked.
+        lock_timeout: longest wait for a lock by a statement, milliseconds.
+        lock_wait: longest wait for another run to finish, milliseconds.
+    """
+
+    pack: str
+    directory: files.Directory
+    table: Table
+    variables: Mapping[str, Scalar] = field(default_factory=dict)
+    schema: str | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    lock_timeout: int = 5_000
+    lock_wait: int = 600_000
+
+    @property
+    def home(self) -> str:
+        """The schema of objects that the files do not qualify."""
+        return self.schema or "public"
+
+
+def of_pack(settings: Settings, name: str) -> Job:
+    """The migrations of a pack.
+
+    Raises:
+        SettingsError: there is no such pack, or it cannot be put into another schema.
+        MigrationError: its files cannot be read.
+    """
+    pack = packs.load(name)
+    if settings.schema is not None and not pack.movable:
+        raise SettingsError(
+            f"pack {name} has schemas of its own and cannot be put into '{settings.schema}'",
+            hint="leave out --schema",
+        )
+    job = _job(settings, pack.name, pack.directory)
+    return replace(job, variables={**pack.variables, **settings.variables})
+
+
+def of_directory(settings: Settings, directory: Path) -> Job:
+    """The migrations of a directory of the user's own.
+
+    Raises:
+        MigrationError: its files cannot be read.
+    """
+    return _job(settings, LOCAL_PACK, directory)
+
+
+def _job(settings: Settings, pack: str, directory: Path) -> Job:
+    table = Table.of(settings.migrations.table)
+    if settings.schema is not None and settings.migrations.table == DEFAULT_HISTORY_TABLE:
+        table = Table(settings.schema, table.name)
+    return Job(
+        pack=pack,
+        directory=files.read(directory),
+        table=table,
+        variables=settings.variables,
+        schema=settings.schema,
+        lock_timeout=settings.connection.lock_timeout,
+        lock_wait=settings.migrations.lock_wait,
+    )
