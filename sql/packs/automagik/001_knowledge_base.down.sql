@@ -1,0 +1,3 @@
+-- Undoes 001_knowledge_base.
+
+DROP TABLE knowledge_base;

@@ -1,0 +1,4 @@
+-- Undoes 002_agents.
+
+DROP TABLE agent_versions;
+DROP TABLE agents;

@@ -1,0 +1,3 @@
+-- Undoes 005_sessions.
+
+DROP TABLE automagik_sessions;

@@ -1,0 +1,3 @@
+-- Undoes 003_health_summary.
+
+DROP MATERIALIZED VIEW agent_health_summary;

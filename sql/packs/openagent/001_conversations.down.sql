@@ -1,0 +1,4 @@
+-- Undoes 001_conversations.
+
+DROP TABLE messages;
+DROP TABLE conversations;

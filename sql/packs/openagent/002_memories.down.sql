@@ -1,0 +1,3 @@
+-- Undoes 002_memories.
+
+DROP TABLE memories;

@@ -1,0 +1,3 @@
+-- Undoes 003_users.
+
+DROP TABLE users;
