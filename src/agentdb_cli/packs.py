@@ -6,7 +6,6 @@ A pack is a directory `sql/packs/<name>/` with `NNN_name.sql` files and a
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -117,6 +116,8 @@ def load(name: str) -> Pack:
             f"there is no pack '{name}'{nearest(name, names())}",
             hint=f"packs: {', '.join(names())}",
         )
+    import tomllib  # here, because migrations of the user's own need no pack
+
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     return Pack(
         name=name,

@@ -557,6 +557,28 @@ class TestPrivileges:
         finally:
             database.execute("DROP ROLE migrate_test_role")
 
+    def test_an_extension_that_only_an_administrator_may_create(
+        self, cli: Cli, database18: Database, files: Callable[..., Path]
+    ) -> None:
+        database18.execute(
+            "CREATE ROLE migrate_test_role LOGIN; GRANT ALL ON SCHEMA public TO PUBLIC"
+        )
+        try:
+            url = database18.url.replace("postgres@", "migrate_test_role@")
+            directory = files(
+                {
+                    "1_a.sql": "-- agentdb: requires-extension vector\n"
+                    "CREATE EXTENSION IF NOT EXISTS vector;"
+                }
+            )
+            result = cli("migrate", "-d", url, "--dir", directory)
+            assert result.err.splitlines()[-1] == (
+                "hint: nothing of this file was kept. "
+                "An administrator must run CREATE EXTENSION vector in this database once"
+            )
+        finally:
+            database18.execute("DROP OWNED BY migrate_test_role; DROP ROLE migrate_test_role")
+
     def test_a_read_only_server(
         self, cli: Cli, database18: Database, files: Callable[..., Path]
     ) -> None:

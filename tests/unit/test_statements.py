@@ -96,6 +96,7 @@ def test_whitespace_is_ascii_whitespace() -> None:
         ("commit\nand\tno chain", ("COMMIT", "AND", "NO", "CHAIN")),
         ("create index concurrently i on t (a)", ("CREATE", "INDEX", "CONCURRENTLY", "I")),
         ("CREATE -- first\n/* second /* third */ */INDEX/**/i", ("CREATE", "INDEX", "I")),
+        ("CREATE /**/ INDEX CONCURRENTLY i ON t (a)", ("CREATE", "INDEX", "CONCURRENTLY", "I")),
         ("VACUUM (FULL) a", ("VACUUM",)),
         ("SELECT 1", ("SELECT",)),
         ("SELECT - a", ("SELECT",)),
@@ -150,7 +151,7 @@ def test_keywords_are_the_first_four_bare_words(statement: str, words: tuple[str
         # Continued after a newline, an escape string remains one,
         "E'a'\n'\\';'",
         "E'a' \t\r\n \f 'b'\n'\\';'",
-        "E'a' -- it's\n  -- it's\n\n '\\';'",
+        "E'a' -- it's\n  -- it's\n\n --it's\r'\\';'",
         # and a standard string does not become one.
         "'a'\n';\\'",
         # No newline, or another kind of comment: a second string begins.
@@ -295,8 +296,9 @@ def test_unbalanced_parentheses_are_the_servers_to_refuse() -> None:
         "CREATE FUNCTION f() BEGIN ATOMIC BEGIN; SELECT 1; END; SELECT 2; END",
         # What stands in parentheses is not counted, nor are quoted words.
         "CREATE FUNCTION f() BEGIN ATOMIC SELECT (CASE 1 WHEN 2 THEN 3 END); SELECT 4; END",
-        "CREATE FUNCTION f() BEGIN ATOMIC SELECT (end); SELECT 'end', \"end\", $$end$$; END",
+        "CREATE FUNCTION f() BEGIN ATOMIC SELECT (end, 'a'); SELECT 'end', \"end\", $$end$$; END",
         "CREATE FUNCTION f(a int DEFAULT (CASE 1 END)) BEGIN ATOMIC SELECT weekend; END",
+        "CREATE FUNCTION f() BEGIN ATOMIC SELECT caſe; END",
         # A routine may be called begin: only BEGIN ATOMIC opens a body.
         "CREATE FUNCTION begin() RETURNS int RETURN 1",
         "CREATE FUNCTION f() LANGUAGE plpgsql AS $$BEGIN; END$$",
@@ -459,7 +461,7 @@ def test_unterminated_constructs(script: str, error: str) -> None:
         ("SELECT 1;\n  \\i file.sql", 2, 3, "\\i"),
         ("SELECT 1 \\gset", 1, 10, "\\gset"),
         ("SELECT 1 \\; SELECT 2;", 1, 10, "\\;"),
-        ("\\! ls", 1, 1, "\\!"),
+        ("\\!ls", 1, 1, "\\!"),
         ("\\dt+ a", 1, 1, "\\dt"),
         ("a \\", 1, 3, "\\"),
         ("\\é", 1, 1, "\\"),
@@ -482,7 +484,7 @@ def test_a_backslash_within_quotes_and_comments_is_no_meta_command() -> None:
         "copy a from stdin with (format csv)",
         "COPY a.b (c, d) FROM /* e */ -- f\n STDIN;\n1\t2\n\\.\n",
         "COPY BINARY a FROM stdin",
-        'COPY "a" FROM STDIN -- \\.',
+        "COPY a FROM STDIN /**/\\.",
         "COPY a.from FROM STDIN",
         # So the server's grammar has it.
         "COPY a FROM STDOUT",

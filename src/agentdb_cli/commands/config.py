@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -58,7 +57,7 @@ def check(run: Invocation) -> None:
     rows = []
     for environment in _environments(run, found):
         try:
-            settings = resolve(replace(run.flags, environment=environment))
+            settings = resolve(run.flags._replace(environment=environment))
         except NoDatabaseChosen:
             if environment is None and run.options.env is None:
                 continue  # such a file is meant to be used with --env

@@ -243,7 +243,7 @@ def with_global_options(function: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             annotation=annotation,
         )
-        for name, annotation in inspect.get_annotations(GlobalOptions, eval_str=True).items()
+        for name, annotation in _global_annotations().items()
     ]
 
     @functools.wraps(function)
@@ -259,6 +259,11 @@ def with_global_options(function: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+@functools.cache
+def _global_annotations() -> dict[str, Any]:
+    return inspect.get_annotations(GlobalOptions, eval_str=True)
 
 
 def _ask_password(prompt: str) -> str:

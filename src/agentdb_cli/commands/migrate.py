@@ -14,9 +14,11 @@ from agentdb_cli.errors import AgentdbError, SettingsError
 from agentdb_cli.render import duration, style
 
 if TYPE_CHECKING:
+    from agentdb_cli.migrations.apply import Done
+    from agentdb_cli.migrations.history import Details
     from agentdb_cli.migrations.job import Job
     from agentdb_cli.migrations.plan import Entry, Tolerance
-    from agentdb_cli.migrations.runner import Done, Progress
+    from agentdb_cli.migrations.runner import Progress
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
 
@@ -118,12 +120,15 @@ def status(
     ] = False,
 ) -> None:
     """Show every migration: applied, pending, changed since, or missing."""
-    from agentdb_cli.migrations import runner
+    from agentdb_cli.migrations import history, runner
 
     job = _job(run, directory, variables)
     with run.connect() as connection:
         entries = runner.status(connection, job)
-    run.output.rows(_STATUS_COLUMNS, [_status_row(entry) for entry in entries])
+        applied = any(entry.applied for entry in entries)
+        details = history.details(connection, job.table, job.pack) if applied else {}
+    rows = [_status_row(entry, details.get(entry.version)) for entry in entries]
+    run.output.rows(_STATUS_COLUMNS, rows)
     counts = _counts(entries)
     run.output.notice(counts or f"no migrations in {job.directory.path}")
     if check and any(entry.state.value != "applied" for entry in entries):
@@ -236,15 +241,14 @@ def _done_row(done: Done) -> dict[str, object]:
 _STATUS_COLUMNS = ("version", "migration", "state", "applied_at", "duration", "applied_by")
 
 
-def _status_row(entry: Entry) -> dict[str, object]:
-    row = entry.applied
+def _status_row(entry: Entry, details: Details | None) -> dict[str, object]:
     return {
         "version": entry.version,
         "migration": entry.label,
         "state": entry.state.value,
-        "applied_at": row.applied_at if row else None,
-        "duration": row.duration if row else None,
-        "applied_by": row.applied_by if row else None,
+        "applied_at": details.applied_at if details else None,
+        "duration": details.duration if details else None,
+        "applied_by": details.applied_by if details else None,
     }
 
 

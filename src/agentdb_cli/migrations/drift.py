@@ -71,14 +71,14 @@ def _possible(live: Connection, job: Job) -> Job:
         for file in job.directory.files
         if available.issuperset(prepare(file, job.variables).extensions)
     ]
-    return replace(job, directory=replace(job.directory, files=tuple(files)))
+    return replace(job, directory=job.directory._replace(files=tuple(files)))
 
 
 def _states(scratch: Connection, job: Job) -> Iterator[MigrationFile]:
     """Apply the files one by one, and stop after each."""
     files: Sequence[MigrationFile] = job.directory.files
     for number, file in enumerate(files, start=1):
-        directory = replace(job.directory, files=tuple(files[:number]), ignored=())
+        directory = job.directory._replace(files=tuple(files[:number]), ignored=())
         runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
         yield file
 

@@ -61,7 +61,7 @@ def explain(error: psycopg.Error, place: Place, before: int) -> MigrationError:
     ):
         if text:
             lines.append(f"  {label}: {text}")
-    return MigrationError("\n".join(lines), hint=_hint(error, before))
+    return MigrationError("\n".join(lines), hint=_hint(error, prepared, before))
 
 
 def _excerpt(prepared: Prepared, offset: int) -> list[str]:
@@ -93,7 +93,7 @@ def _statement_line(prepared: Prepared, offset: int) -> list[str]:
     return []
 
 
-def _hint(error: psycopg.Error, before: int) -> str:
+def _hint(error: psycopg.Error, prepared: Prepared, before: int) -> str:
     kept = "nothing of this file was kept"
     if before:
         kept += f"; the {before} before it stay{'s' if before == 1 else ''} applied"
@@ -102,5 +102,8 @@ def _hint(error: psycopg.Error, before: int) -> str:
     if isinstance(error, psycopg.errors.ActiveSqlTransaction):
         return f"{kept}. agentdb applies each file in one transaction; use a form that allows it"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"{kept}. Run it as the owner of these objects, or grant the right"
+        if "extension" in (error.diag.message_primary or "") and prepared.extensions:
+            names = "; ".join(f"CREATE EXTENSION {name}" for name in prepared.extensions)
+            return f"{kept}. An administrator must run {names} in this database once"
+        return f"{kept}. Run it as a role that may do this, or have the right granted"
     return f"{kept}. Mend the file, then run agentdb migrate again"

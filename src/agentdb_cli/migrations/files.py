@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from agentdb_cli.errors import MigrationError
 
@@ -40,8 +42,7 @@ class MigrationFile:
         return self.path.name[: -len(".sql")]
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(NamedTuple):
     """The migrations of a directory, and the `.sql` files that are none.
 
     Attributes:
@@ -87,7 +88,7 @@ def read(directory: Path) -> Directory:
 
 def _sql_names(directory: Path) -> list[str]:
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        names = sorted(os.listdir(directory))  # noqa: PTH208  (a Path for each costs more)
     except FileNotFoundError:
         raise MigrationError(
             f"there is no directory {directory}",

@@ -5,29 +5,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
 
 from agentdb_cli import __version__
 from agentdb_cli.errors import MigrationError, SettingsError
 from agentdb_cli.migrations.files import MigrationFile
-from agentdb_cli.migrations.variables import identifier, literal
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
+from agentdb_cli.postgres.quoting import identifier, literal
 from agentdb_cli.settings.file import Scalar
 
 LOCAL_PACK = "local"
 """The pack of files that come from a directory of the user's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """The name of a tracking table."""
 
     schema: str
@@ -57,23 +54,28 @@ class Table:
         return f"{identifier(self.schema)}.{identifier(self.name)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """One row of the tracking table."""
+class Applied(NamedTuple):
+    """A migration that the tracking table has a row for."""
 
     version: int
     name: str
     checksum: str
-    applied_at: datetime
-    duration: timedelta
-    applied_by: str
-    tool_version: str
     variables: Mapping[str, Scalar]
 
     @property
     def label(self) -> str:
         """How messages call it when there is no file: `003_add_users`."""
         return f"{self.version:03d}_{self.name}"
+
+
+class Details(NamedTuple):
+    """The circumstances under which a migration was applied."""
+
+    version: int
+    applied_at: datetime
+    duration: timedelta
+    applied_by: str
+    tool_version: str
 
 
 def read(connection: Connection, table: Table, pack: str) -> tuple[Applied, ...]:
@@ -84,8 +86,7 @@ def read(connection: Connection, table: Table, pack: str) -> tuple[Applied, ...]
             tool's table of the same name.
     """
     try:
-        with connection.cursor(row_factory=class_row(Applied)) as cursor:
-            return tuple(cursor.execute(_statement("history/read", table, pack)))
+        rows = connection.execute(_statement("history/read", table, pack)).fetchall()
     except psycopg.errors.UndefinedTable:
         return ()
     except psycopg.errors.UndefinedColumn:
@@ -98,6 +99,19 @@ def read(connection: Connection, table: Table, pack: str) -> tuple[Applied, ...]
             f"the role '{connection.info.user}' may not read {table}",
             hint=f"GRANT SELECT, INSERT ON {table} TO {connection.info.user};",
         ) from None
+    return tuple(
+        Applied(version, name, checksum, {} if variables == "{}" else json.loads(variables))
+        for version, name, checksum, variables in cast(list[tuple[int, str, str, str]], rows)
+    )
+
+
+def details(connection: Connection, table: Table, pack: str) -> dict[int, Details]:
+    """The circumstances of each applied migration of a pack, by version.
+
+    To be called when `read` has found some.
+    """
+    rows = connection.execute(_statement("history/details", table, pack)).fetchall()
+    return {int(row[0]): Details(*row) for row in cast(list[tuple[Any, ...]], rows)}
 
 
 def create(connection: Connection, table: Table) -> None:

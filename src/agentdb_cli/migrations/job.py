@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agentdb_cli import packs
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.migrations import files
 from agentdb_cli.migrations.history import LOCAL_PACK, Table
@@ -52,6 +51,8 @@ def of_pack(settings: Settings, name: str) -> Job:
         SettingsError: there is no such pack, or it cannot be put into another schema.
         MigrationError: its files cannot be read.
     """
+    from agentdb_cli import packs
+
     pack = packs.load(name)
     if settings.schema is not None and not pack.movable:
         raise SettingsError(

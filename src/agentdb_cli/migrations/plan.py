@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations.files import Directory, MigrationFile
@@ -24,8 +24,7 @@ class State(StrEnum):
     out_of_order = "out of order"  # pending, though a later one has been applied
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One migration as files and history together show it."""
 
     version: int
@@ -35,8 +34,7 @@ class Entry:
     applied: Applied | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(NamedTuple):
     """What a run may overlook, each by a flag of `agentdb migrate`."""
 
     changed: bool = False

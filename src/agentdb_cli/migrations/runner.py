@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import random
-import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
-from psycopg import generators
-from psycopg.pq import ExecStatus, TransactionStatus
 
 from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations import history, plan
-from agentdb_cli.migrations.failure import Place, explain
-from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.job import Job
 from agentdb_cli.migrations.plan import Entry
-from agentdb_cli.migrations.prepare import Prepared, prepare
-from agentdb_cli.migrations.variables import identifier
 from agentdb_cli.postgres.connect import Connection
-from agentdb_cli.postgres.queries import query
 
-_LOCK_CLASS = 0x61676462  # "agdb": tells our advisory locks from an application's
-_FIRST_POLL, _LONGEST_POLL = 0.02, 0.5  # seconds
-_TELL_AFTER = 1.0  # seconds of waiting before saying so
+if TYPE_CHECKING:
+    from agentdb_cli.migrations.apply import Done
+    from agentdb_cli.migrations.prepare import Prepared
 
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """One file that this run has applied; `seconds` is the time it took."""
-
-    file: MigrationFile
-    seconds: float
+# What only a run with something to do needs is imported where it is needed:
+# most runs find nothing pending, and should end at once.
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What a run reports while it goes on."""
 
     applied: Callable[[Done], None] = lambda _: None
@@ -65,7 +48,12 @@ def check(connection: Connection, job: Job, progress: Progress) -> tuple[Prepare
     """
     entries = status(connection, job)
     _warn(entries, job, progress)
-    prepared = tuple(prepare(f, job.variables) for f in plan.pending(entries, job.tolerance))
+    pending = plan.pending(entries, job.tolerance)
+    if not pending:
+        return ()
+    from agentdb_cli.migrations.prepare import prepare
+
+    prepared = tuple(prepare(file, job.variables) for file in pending)
     return _with_extensions(connection, prepared, job, progress)
 
 
@@ -86,63 +74,20 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
     prepared = check(connection, job, progress)
     if not prepared:
         return []
+    from agentdb_cli.migrations.apply import apply
+    from agentdb_cli.migrations.lock import only_run
+
     done: list[Done] = []
-    with _notices(connection, progress), _only_runner(connection, job, progress):
+    with _notices(connection, progress), only_run(connection, job, progress.notice):
         history.create(connection, job.table)
         # Another run may have applied some of it while this one waited.
         now = plan.pending(status(connection, job), job.tolerance)
         left = {file.version for file in now}
         for item in prepared:
             if item.file.version in left:
-                done.append(_apply(connection, item, job, len(done)))
+                done.append(apply(connection, item, job, len(done)))
                 progress.applied(done[-1])
     return done
-
-
-def _apply(connection: Connection, prepared: Prepared, job: Job, before: int) -> Done:
-    opening = _opening(prepared, job)
-    prefix = "".join(f"{statement};" for statement in opening)
-    message = prefix + prepared.rest(job.table, job.pack)
-    started = time.monotonic()
-    try:
-        results = _send(connection, message)
-    except psycopg.OperationalError as error:
-        raise MigrationError(
-            f"the connection was lost while {prepared.file.label} was applied: {error}",
-            hint="agentdb migrate status shows whether the server completed it; "
-            "a file is applied as a whole or not at all",
-        ) from error
-    if results[-1].status == ExecStatus.FATAL_ERROR:
-        refusal = psycopg.errors.error_from_result(results[-1])
-        if connection.info.transaction_status is TransactionStatus.INERROR:
-            connection.execute("ROLLBACK")
-        # Not counted: what the opening holds, and the failure itself.
-        place = Place(prepared, prefix, len(results) - len(opening) - 1)
-        raise explain(refusal, place, before) from refusal
-    return Done(prepared.file, time.monotonic() - started)
-
-
-def _opening(prepared: Prepared, job: Job) -> list[str]:
-    """What is sent before a file: its BEGIN, and settings for this transaction alone."""
-    statements = [prepared.begin, f"SET LOCAL lock_timeout = {job.lock_timeout}"]
-    if job.schema is not None:
-        # An extension goes to public, where every other schema finds it too.
-        statements.append(f"SET LOCAL search_path = {identifier(job.schema)}, public")
-        statements += [
-            f"CREATE EXTENSION IF NOT EXISTS {identifier(name)} SCHEMA public"
-            for name in prepared.extensions
-        ]
-    return statements
-
-
-def _send(connection: Connection, message: str) -> list[Any]:
-    """Send several statements in one message; one result for each that was run.
-
-    Not by a cursor, which keeps the failed statement's place in the sequence
-    to itself.
-    """
-    connection.pgconn.send_query(message.encode())
-    return connection.wait(generators.execute(connection.pgconn))
 
 
 def _with_extensions(
@@ -193,66 +138,14 @@ def _warn(entries: Sequence[Entry], job: Job, progress: Progress) -> None:
         )
 
 
-# --- One run at a time ---------------------------------------------------------
-
-
-@contextmanager
-def _only_runner(connection: Connection, job: Job, progress: Progress) -> Iterator[None]:
-    """Hold the advisory lock of the job's tracking table.
-
-    The lock is polled, never waited for: a session blocked in
-    pg_advisory_lock holds a snapshot, and CREATE INDEX CONCURRENTLY in the
-    session that has the lock would wait for it for ever.
-    """
-    key = (_LOCK_CLASS, zlib.crc32(str(job.table).encode()))
-    started = time.monotonic()
-    poll, told = _FIRST_POLL, False
-    while not _try_lock(connection, key):
-        waited = time.monotonic() - started
-        if waited * 1000 >= job.lock_wait:
-            raise MigrationError(
-                f"another migration run did not finish within {job.lock_wait / 1000:g} s: "
-                + _holder(connection, key),
-                hint="wait for it, or end it with SELECT pg_terminate_backend(pid); "
-                "--lock-wait sets how long to wait",
-            )
-        if waited >= _TELL_AFTER and not told:
-            progress.notice(f"waiting for another migration run: {_holder(connection, key)}")
-            told = True
-        time.sleep(poll * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, no secret)
-        poll = min(poll * 1.5, _LONGEST_POLL)
-    try:
-        yield
-    finally:
-        if not connection.closed and not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s, %s)", _signed(key))
-
-
-def _try_lock(connection: Connection, key: tuple[int, int]) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", _signed(key)).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _signed(key: tuple[int, int]) -> tuple[int, int]:
-    """The key as PostgreSQL's two signed 32-bit integers."""
-    return key[0], key[1] - 2**32 if key[1] >= 2**31 else key[1]
-
-
-def _holder(connection: Connection, key: tuple[int, int]) -> str:
-    text = query("history/lock_holder").replace(":classid", str(key[0]))
-    row = connection.execute(text.replace(":objid", str(key[1])).encode()).fetchone()
-    if row is None:
-        return "it has just ended"
-    pid, application, user, host, since = row
-    return f"pid {pid} ({application}, {user}@{host}), connected since {since:%Y-%m-%d %H:%M:%S %Z}"
-
-
 @contextmanager
 def _notices(connection: Connection, progress: Progress) -> Iterator[None]:
     """Pass on what the files RAISE, but not the server's "already exists, skipping"."""
 
     def handle(diagnostic: psycopg.errors.Diagnostic) -> None:
         text = diagnostic.message_primary or ""
+        if diagnostic.message_hint:
+            text += f" ({diagnostic.message_hint})"
         if diagnostic.severity_nonlocalized == "WARNING":
             progress.warning(f"from the server: {text}")
         elif diagnostic.source_function == "exec_stmt_raise":  # PL/pgSQL's RAISE

@@ -142,12 +142,12 @@ _KEYWORD = rf"(?=[bBcCeEfF])(?i:begin|case|end|from){_IDENTIFIER_END}"
 # inside need no counting.
 _PLAIN = rf"""(?:
     (?! [eE]' | {_KEYWORD} ) {_IDENTIFIER}
-  | [0-9]++ (?: \.[0-9]*+ )? (?: [eE][-+] (?: [0-9]++ (?: {_IDENTIFIER} )? )? | {_IDENTIFIER} )?
+  | [0-9]++ (?: \.[0-9]*+ )? (?: {_IDENTIFIER} )?
   | \$[0-9]++ (?: {_IDENTIFIER} )?
   | {_SYMBOL}++
   | '[^']*+ (?: ''[^']*+ )*+ ' | "[^"]*+ (?: ""[^"]*+ )*+ "
-  | \( [^'"$\\;:()/-]*+ (?: \( [^'"$\\;:()/-]*+ \) [^'"$\\;:()/-]*+ ){{0,63}} \)
-  | -(?!-) | /(?!\*) | :[:=] | :[0-9]{_LETTER_OR_DIGIT}*+
+  | \( [^'"$\\:()/-]*+ (?: \( [^'"$\\:()/-]*+ \) [^'"$\\:()/-]*+ ){{0,63}} \)
+  | -(?!-) | /(?!\*) | :: | :[0-9]{_LETTER_OR_DIGIT}*+
 )"""
 
 # Runs are bounded: the engine keeps a frame for each repetition.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations.statements import Script, Variable, line_and_column
+from agentdb_cli.postgres.quoting import identifier, literal
 from agentdb_cli.settings.file import Scalar
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -94,14 +95,3 @@ def quote(variable: Variable, value: Scalar) -> str:
     if isinstance(value, str) and not _PLAIN_WORD.fullmatch(text):
         raise ValueError(f"the value of :{variable.name} is not a number or a plain word")
     return text
-
-
-def literal(text: str) -> str:
-    """`text` as an SQL string literal, right with any standard_conforming_strings."""
-    quoted = "'" + text.replace("'", "''") + "'"
-    return " E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
-
-
-def identifier(text: str) -> str:
-    """`text` as a quoted SQL identifier."""
-    return '"' + text.replace('"', '""') + '"'

@@ -15,7 +15,6 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from agentdb_cli.errors import AgentdbError, ConnectionFailed, SettingsError
-from agentdb_cli.postgres.refusals import refusal, unreadable
 from agentdb_cli.settings import Connection as ConnectionSettings
 from agentdb_cli.settings import Target
 
@@ -38,6 +37,8 @@ def parameters(target: Target) -> dict[str, str]:
         try:
             parsed = conninfo_to_dict(target.url)
         except (psycopg.ProgrammingError, UnicodeError) as error:
+            from agentdb_cli.postgres.refusals import unreadable
+
             raise unreadable(target, str(error), _defaults()) from None
         keywords = {**{k: str(v) for k, v in parsed.items() if v is not None}, **keywords}
     for port in keywords.get("port", "").split(","):
@@ -182,6 +183,8 @@ _FAILURES = (psycopg.Error, UnicodeError)
 
 
 def _refusal(error: Exception, keywords: Mapping[str, str], source: str) -> ConnectionFailed:
+    from agentdb_cli.postgres.refusals import refusal  # here, as most connections succeed
+
     return refusal(str(error), place=describe(keywords), source=source, keywords=keywords)
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.settings import dotenv, file, sources
@@ -38,8 +38,7 @@ DEFAULT_PACK = "agentdb"
 DEFAULT_HISTORY_TABLE = "public.agentdb_migrations"
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(NamedTuple):
     """The command line's part of the settings; None means "not given"."""
 
     url: str | None = None
@@ -60,8 +59,7 @@ class Connection:
     libpq_defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Migrations:
+class Migrations(NamedTuple):
     """Where migrations and their history are, and how long to wait for a turn.
 
     Attributes:
@@ -75,8 +73,7 @@ class Migrations:
     lock_wait: int = 600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """The embedded server: its directory (None: the user's default) and TCP port."""
 
     data_dir: Path | None = None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentdb_cli.errors import SettingsError, nearest
 
@@ -165,8 +165,7 @@ _TOP: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where in the file a key stands."""
 
     path: Path

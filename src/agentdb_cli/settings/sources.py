@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.settings import urls
@@ -77,8 +77,7 @@ class Target:
         return " ".join(f"{key}={value}" for key, value in shown.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One of the six sources, as `config show` lists it.
 
     Attributes:

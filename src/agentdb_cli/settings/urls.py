@@ -56,14 +56,12 @@ _CONFIDENTIAL = r"(?:\w*pass(?!file)\w*|\w*pwd\w*|\w*secret\w*|scram_\w+_key)"
 # Keywords that end a secret's value when it was not quoted or encoded as it should be.
 _KNOWN = r"(?:application_name|channel_binding|connect_timeout|dbname|host|hostaddr|options|"
 _KNOWN += r"passfile|port|service|ssl\w+|target_session_attrs|user)"
-_SECRET_IN_CONNINFO = re.compile(
-    rf"(\b{_CONFIDENTIAL}\s*=\s*)"
-    rf"(?:'(?:[^'\\]|\\.)*'(?=\s*$|\s+{_KNOWN}\s*=)|'.*|.+?(?=\s+{_KNOWN}\s*=|$))",
-    re.DOTALL | re.IGNORECASE,
+# Not compiled here: they are wanted only when a URL is shown.
+_SECRET_IN_CONNINFO = (
+    rf"(?is)(\b{_CONFIDENTIAL}\s*=\s*)"
+    rf"(?:'(?:[^'\\]|\\.)*'(?=\s*$|\s+{_KNOWN}\s*=)|'.*|.+?(?=\s+{_KNOWN}\s*=|$))"
 )
-_SECRET_IN_QUERY = re.compile(
-    rf"([?&]{_CONFIDENTIAL}=).+?(?=&{_KNOWN}=|$)", re.DOTALL | re.IGNORECASE
-)
+_SECRET_IN_QUERY = rf"(?is)([?&]{_CONFIDENTIAL}=).+?(?=&{_KNOWN}=|$)"
 
 
 def normalize(url: str, *, where: str) -> str:
@@ -116,11 +114,11 @@ def mask(url: str) -> str:
     all from a port on that is no number.
     """
     if _CONNINFO.match(url):
-        return _SECRET_IN_CONNINFO.sub(rf"\1{MASK}", url)
+        return re.sub(_SECRET_IN_CONNINFO, rf"\1{MASK}", url)
     scheme = _SCHEME.match(url.lstrip("'\" "))
     ours = scheme is not None and scheme["scheme"].lower() in _SCHEMES
     start = url.find("://") + 3 if ours else 0  # not ours: it may be a user and a password
-    url = _SECRET_IN_QUERY.sub(rf"\1{MASK}", url)
+    url = re.sub(_SECRET_IN_QUERY, rf"\1{MASK}", url)
     at = url.rfind("@")
     colon = url.find(":", start, max(at, start))
     shown, rest = url[:start], url[start:]
