@@ -143,11 +143,13 @@ _agentdb_command() {
         'packs diff')
             commands='' options="$shared --check --extra --no-extra" ;;
         'migrate')
-            commands='up status' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
+            commands='up status baseline' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate up')
             commands='' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate status')
             commands='' options="$shared --dir --set --check" ;;
+        'migrate baseline')
+            commands='' options="$shared --detect --dir --set --dry-run" ;;
         *) return 1 ;;
     esac
 }
@@ -171,6 +173,7 @@ _agentdb_argument() {
         'server psql '*) kind=free candidates='' ;;
         'packs show 0') kind=free candidates='' ;;
         'packs diff 0') kind=free candidates='' ;;
+        'migrate baseline 0') kind=free candidates='' ;;
         *) return 1 ;;
     esac
 }

@@ -91,7 +91,7 @@ end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -135,6 +135,7 @@ complete -c agentdb -n "__agentdb_at 'packs'" -a show -d 'Show a pack\'s migrati
 complete -c agentdb -n "__agentdb_at 'packs'" -a diff -d 'Show how the database differs from what the pack\'s migrations make'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a up -d 'Apply what is pending (the same as plain `agentdb migrate`)'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a status -d 'Show every migration: applied, pending, changed since, or missing'
+complete -c agentdb -n "__agentdb_at 'migrate'" -a baseline -d 'Record migrations as applied that were applied by other means, without running them'
 complete -c agentdb -n "__agentdb_shares" -l url -s d -x -d 'Database: a libpq URL or conninfo, or \'embedded\''
 complete -c agentdb -n "__agentdb_shares" -l env -s e -x -a '(__agentdb_environments)' -d 'An environment of agentdb.toml'
 complete -c agentdb -n "__agentdb_shares" -l config -r -F -d 'Settings file instead of the nearest agentdb.toml'
@@ -154,8 +155,8 @@ complete -c agentdb -n "__agentdb_at 'server start' 'server stop'" -l dry-run -d
 complete -c agentdb -n "__agentdb_at 'server logs'" -l lines -s n -x -d 'How many of the last lines'
 complete -c agentdb -n "__agentdb_at 'packs diff'" -l check -d 'Exit 1 if there is a difference'
 complete -c agentdb -n "__agentdb_at 'packs diff'" -l extra -l no-extra -d 'Also list what the pack does not have'
-complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status'" -l dir -x -a '(__agentdb_directories)' -d 'Migrations of your own instead of the pack\'s'
-complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status'" -l set -x -d 'Set a variable that the files use'
+complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status' 'migrate baseline'" -l dir -x -a '(__agentdb_directories)' -d 'Migrations of your own instead of the pack\'s'
+complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status' 'migrate baseline'" -l set -x -d 'Set a variable that the files use'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l dry-run -d 'Show what is pending, change nothing'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l lock-wait -x -d 'Longest wait for another run (default 10min)'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l allow-changed -d 'Go on although applied files have changed'
@@ -163,3 +164,5 @@ complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l allow-missing -d
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l out-of-order -d 'Apply files numbered below the newest applied one'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l skip-unavailable -d 'Leave out files that need an extension which the server does not have'
 complete -c agentdb -n "__agentdb_at 'migrate status'" -l check -d 'Exit 1 unless every migration is applied'
+complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l detect -d 'Find out from the database which were applied'
+complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l dry-run -d 'Show what would be recorded'

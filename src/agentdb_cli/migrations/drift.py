@@ -6,30 +6,41 @@ one is compared with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from agentdb_cli.migrations import runner
 from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.job import Job
 from agentdb_cli.migrations.prepare import prepare
-from agentdb_cli.postgres.catalog import Catalog, Change, Difference, compare, snapshot
+from agentdb_cli.postgres.catalog import Catalog, Difference, Key, compare, snapshot
 from agentdb_cli.postgres.connect import Connection
 
 
+class Seen(StrEnum):
+    """Whether a database shows the effects of a migration."""
+
+    yes = "seen"
+    no = "not seen"
+    partly = "partly"
+    unknown = "no trace"  # later migrations have replaced all that it did
+
+
 @dataclass(frozen=True, slots=True)
-class Match:
-    """How well a database fits the state after one migration.
+class Trace:
+    """What a database shows of one migration.
 
     Attributes:
-        file: the last migration of that state; None for the empty state.
-        missing: objects of that state that the database lacks or has otherwise.
-        expected: objects that the state has.
+        effects: how many objects the migration makes or changes, and how many
+            it drops that are there, without those that a later one touches.
+        lacking: the objects among them that are not as the migration leaves them.
     """
 
-    file: MigrationFile | None
-    missing: tuple[Difference, ...]
-    expected: int
+    file: MigrationFile
+    seen: Seen
+    effects: int
+    lacking: tuple[Key, ...]
 
 
 def differences(live: Connection, scratch: Connection, job: Job) -> tuple[Difference, ...]:
@@ -42,45 +53,81 @@ def differences(live: Connection, scratch: Connection, job: Job) -> tuple[Differ
     Raises:
         MigrationError: a migration fails on the scratch database.
     """
-    for _ in _states(scratch, _possible(live, job)):
-        pass
-    return compare(_catalog(scratch, job), _catalog(live, job))
+    states = [catalog for _, catalog in _states(live, scratch, job)]
+    return compare(states[-1] if states else {}, _catalog(live, job))
 
 
-def detect(live: Connection, scratch: Connection, job: Job) -> tuple[Match, ...]:
-    """The fit of the live database to the state after each migration, in order.
+def detect(live: Connection, scratch: Connection, job: Job) -> tuple[Trace, ...]:
+    """Which migrations a database has seen that has no history of them.
 
-    Objects that the live database has beyond a state say nothing: they may be
-    a later migration's or somebody's own. What a state has and the database
-    lacks speaks against that state.
+    A migration is recognised by what it does to the catalog, and by that part
+    of it alone which no later migration touches again.
+
+    Args:
+        live: the database in question; only read.
+        scratch: an empty database; the migrations are applied to it.
+
+    Raises:
+        MigrationError: a migration fails on the scratch database.
     """
     actual = _catalog(live, job)
-    matches = []
-    for file in _states(scratch, _possible(live, job)):
-        expected = _catalog(scratch, job)
-        lacking = [d for d in compare(expected, actual) if d.change is not Change.extra]
-        matches.append(Match(file, tuple(lacking), len(expected)))
-    return tuple(matches)
+    before: Catalog = {}
+    effects: list[tuple[MigrationFile, Catalog, set[Key]]] = []
+    for file, after in _states(live, scratch, job):
+        touched = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        effects.append((file, after, touched))
+        before = after
+    traces: list[Trace] = []
+    later: set[Key] = set()
+    for file, after, touched in reversed(effects):
+        lasting = touched - later
+        # That a dropped object is not there says nothing: it may never have been.
+        made = {key for key in lasting if key in after}
+        kept = {key for key in lasting - made if key in actual}
+        lacking = {key for key in made if actual.get(key) != after[key]} | kept
+        seen = _seen(len(made) + len(kept), len(lacking))
+        traces.append(Trace(file, seen, len(made) + len(kept), tuple(sorted(lacking))))
+        later |= touched
+    return _without_gaps(tuple(reversed(traces)))
 
 
-def _possible(live: Connection, job: Job) -> Job:
-    """The job without files that need an extension which the live server does not have."""
+def _seen(effects: int, lacking: int) -> Seen:
+    if effects == 0:
+        return Seen.unknown
+    if lacking == 0:
+        return Seen.yes
+    return Seen.no if lacking == effects else Seen.partly
+
+
+def _without_gaps(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
+    """A migration without a trace was seen if one that follows it was."""
+    last = max((i for i, trace in enumerate(traces) if trace.seen is Seen.yes), default=-1)
+    return tuple(
+        replace(trace, seen=Seen.yes if i < last else Seen.no)
+        if trace.seen is Seen.unknown
+        else trace
+        for i, trace in enumerate(traces)
+    )
+
+
+def _states(
+    live: Connection, scratch: Connection, job: Job
+) -> Iterator[tuple[MigrationFile, Catalog]]:
+    """Apply the files one by one; each with the catalog after it.
+
+    Files that need an extension which the live server does not have are left
+    out: what they make cannot be there.
+    """
     available = runner.available_extensions(live)
     files = [
         file
         for file in job.directory.files
         if available.issuperset(prepare(file, job.variables).extensions)
     ]
-    return replace(job, directory=job.directory._replace(files=tuple(files)))
-
-
-def _states(scratch: Connection, job: Job) -> Iterator[MigrationFile]:
-    """Apply the files one by one, and stop after each."""
-    files: Sequence[MigrationFile] = job.directory.files
     for number, file in enumerate(files, start=1):
         directory = job.directory._replace(files=tuple(files[:number]), ignored=())
         runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
-        yield file
+        yield file, _catalog(scratch, job)
 
 
 def _catalog(connection: Connection, job: Job) -> Catalog:

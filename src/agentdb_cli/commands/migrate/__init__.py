@@ -10,53 +10,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentdb_cli.commands.invocation import Invocation, register, with_global_options
+from agentdb_cli.commands.migrate import baseline
+from agentdb_cli.commands.migrate.options import (
+    AllowChanged,
+    AllowMissing,
+    Directory,
+    DryRun,
+    LockWait,
+    OutOfOrder,
+    SkipUnavailable,
+    Variables,
+    job_of,
+    progress_of,
+)
 from agentdb_cli.errors import AgentdbError, SettingsError
-from agentdb_cli.render import duration, style
+from agentdb_cli.render import duration
 
 if TYPE_CHECKING:
     from agentdb_cli.migrations.apply import Done
     from agentdb_cli.migrations.history import Details
-    from agentdb_cli.migrations.job import Job
     from agentdb_cli.migrations.plan import Entry, Tolerance
-    from agentdb_cli.migrations.runner import Progress
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
-
-Directory = Annotated[
-    Path | None,
-    typer.Option("--dir", metavar="DIR", help="Migrations of your own instead of the pack's."),
-]
-Variables = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Set a variable that the files use."),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what is pending, change nothing.")]
-LockWait = Annotated[
-    str | None,
-    typer.Option(
-        "--lock-wait", metavar="TIME", help="Longest wait for another run (default 10min)."
-    ),
-]
-AllowChanged = Annotated[
-    bool,
-    typer.Option("--allow-changed", help="Go on although applied files have changed."),
-]
-AllowMissing = Annotated[
-    bool,
-    typer.Option("--allow-missing", help="Go on although applied files are missing."),
-]
-OutOfOrder = Annotated[
-    bool,
-    typer.Option("--out-of-order", help="Apply files numbered below the newest applied one."),
-]
-
-SkipUnavailable = Annotated[
-    bool,
-    typer.Option(
-        "--skip-unavailable",
-        help="Leave out files that need an extension which the server does not have.",
-    ),
-]
 
 
 @app.callback()
@@ -122,7 +97,7 @@ def status(
     """Show every migration: applied, pending, changed since, or missing."""
     from agentdb_cli.migrations import history, runner
 
-    job = _job(run, directory, variables)
+    job = job_of(run, directory, variables)
     with run.connect() as connection:
         entries = runner.status(connection, job)
         applied = any(entry.applied for entry in entries)
@@ -133,6 +108,9 @@ def status(
     run.output.notice(counts or f"no migrations in {job.directory.path}")
     if check and any(entry.state.value != "applied" for entry in entries):
         raise AgentdbError(f"not every migration is applied: {counts}")
+
+
+register(app, "baseline")(baseline.baseline)
 
 
 def _up(
@@ -148,16 +126,16 @@ def _up(
     from agentdb_cli.migrations import runner
     from agentdb_cli.postgres.connect import place
 
-    job = _job(run, directory, variables, lock_wait)
+    job = job_of(run, directory, variables, lock_wait)
     job = replace(job, tolerance=tolerance)
     started = time.monotonic()
     with run.connect() as connection:
         where = place(connection)
         if dry_run:
-            prepared = runner.check(connection, job, _progress(run))
+            prepared = runner.check(connection, job, progress_of(run))
             _show_pending(run, [p.file.label for p in prepared], where)
             return
-        done = runner.migrate(connection, job, _progress(run))
+        done = runner.migrate(connection, job, progress_of(run))
     if not run.output.for_people:
         run.output.rows(_DONE_COLUMNS, [_done_row(item) for item in done])
     total = f"in {duration(time.monotonic() - started)}"
@@ -167,53 +145,6 @@ def _up(
         run.output.line(f"nothing pending, {len(job.directory.files)} files, database {where}")
     else:
         run.output.line(f"no migrations in {job.directory.path}")
-
-
-def _job(
-    run: Invocation,
-    directory: Path | None,
-    variables: list[str] | None,
-    lock_wait: str | None = None,
-) -> Job:
-    """The files, tracking table and variables that options and settings name."""
-    from dataclasses import replace
-
-    from agentdb_cli.migrations import job
-    from agentdb_cli.settings import milliseconds
-
-    settings = run.settings
-    # A pack named on the command line comes before a directory in the file.
-    own = directory or (None if run.options.pack else settings.migrations.directory)
-    found = job.of_directory(settings, own) if own else job.of_pack(settings, settings.pack)
-    try:
-        wait = milliseconds(lock_wait) if lock_wait else found.lock_wait
-    except ValueError as error:
-        raise SettingsError(f"--lock-wait must be {error}") from None
-    values = {**found.variables, **_assignments(variables or ())}
-    return replace(found, variables=values, lock_wait=wait)
-
-
-def _assignments(given: Sequence[str]) -> dict[str, int | float | str]:
-    """`--set NAME=VALUE` options; a value that is a number becomes one."""
-    values: dict[str, int | float | str] = {}
-    for assignment in given:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.isidentifier():
-            raise SettingsError(f"--set wants NAME=VALUE, not '{assignment}'")
-        values[name] = int(value) if value.lstrip("-").isdecimal() else value
-    return values
-
-
-def _progress(run: Invocation) -> Progress:
-    import sys
-
-    from agentdb_cli.migrations.runner import Progress
-
-    def applied(done: Done) -> None:
-        mark = style("applied", "ok", sys.stdout)
-        run.output.line(f"{mark}  {done.file.label}  {duration(done.seconds)}")
-
-    return Progress(applied, run.output.notice, run.output.warning)
 
 
 def _show_pending(run: Invocation, labels: list[str], where: str) -> None:
