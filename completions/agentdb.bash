@@ -111,7 +111,7 @@ _agentdb_command() {
         '')
             commands='init server config packs migrate' options="$shared --version -V" ;;
         'init')
-            commands='' options="$shared --dir --force --dry-run" ;;
+            commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
             commands='start stop status url logs psql' options="$shared" ;;
         'server start')

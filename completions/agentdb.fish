@@ -148,6 +148,7 @@ complete -c agentdb -n "__agentdb_shares" -l debug -d 'Show a traceback with an 
 complete -c agentdb -n "__agentdb_shares" -l help -s h -d 'Show this message and exit'
 complete -c agentdb -n "__agentdb_at ''" -l version -s V -d 'Show the version'
 complete -c agentdb -n "__agentdb_at 'init'" -l dir -x -a '(__agentdb_directories)' -d 'Migrations of your own, instead of a pack\'s'
+complete -c agentdb -n "__agentdb_at 'init'" -l discover -d 'Look at the database: its pack, logs and vectors'
 complete -c agentdb -n "__agentdb_at 'init'" -l force -d 'Replace an existing file'
 complete -c agentdb -n "__agentdb_at 'init'" -l dry-run -d 'Print it, write nothing'
 complete -c agentdb -n "__agentdb_at 'server start'" -l port -x -d 'Listen on 127.0.0.1 at this port as well, with a password'

@@ -14,7 +14,7 @@ from typing import Any
 
 from agentdb_cli.errors import SettingsError, nearest
 from agentdb_cli.postgres.queries import sql_directory
-from agentdb_cli.settings.file import Scalar
+from agentdb_cli.settings.keys import Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from agentdb_cli.settings import read_file
-from agentdb_cli.settings.file import _TOP
+from agentdb_cli.settings.keys import TOP
 
 Cli = Callable[..., Result]
 
@@ -179,7 +179,7 @@ def test_check_of_every_environment(cli: Cli) -> None:
         (
             "ulr = 'x'",
             "{path}, line 1: unknown key 'ulr'; did you mean 'url'?",
-            f"known keys here: {', '.join(sorted(_TOP))}",
+            f"known keys here: {', '.join(sorted(TOP))}",
         ),
         (
             "pack = 'gatherin'",

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from agentdb_cli.errors import SettingsError
-from agentdb_cli.settings import file, milliseconds, read_file
+from agentdb_cli.settings import keys, milliseconds, read_file
 from agentdb_cli.settings.file import find, read
 
 DURATION = 'a duration such as "5s", "250ms" or 0 (units: us, ms, s, min, h, d)'
-TOP = ", ".join(sorted(file._TOP))
-ENVIRONMENT = ", ".join(sorted(file._DATABASE))
+TOP = ", ".join(sorted(keys.TOP))
+ENVIRONMENT = ", ".join(sorted(keys._DATABASE))
 
 
 def refusal(content: str | bytes) -> SettingsError:

@@ -21,6 +21,10 @@ def init(
         Path | None,
         typer.Option("--dir", metavar="DIR", help="Migrations of your own, instead of a pack's."),
     ] = None,
+    discover: Annotated[
+        bool,
+        typer.Option("--discover", help="Look at the database: its pack, logs and vectors."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it, write nothing.")] = False,
 ) -> None:
@@ -28,6 +32,11 @@ def init(
 
     Takes the pack from --pack and the database from --url (its password is
     left out). With --env NAME the database becomes that environment's.
+
+    With --discover the database is looked at (and only read): if it is one of
+    the packs, that pack is named; otherwise its vector columns, logs,
+    heartbeats and metrics are proposed, to be read before they are used.
+    Proposed retention is switched off: enabled = true makes it count.
     """
     import tomli_w
 
@@ -36,13 +45,47 @@ def init(
     path = run.options.config or Path(FILE_NAME)
     if path.exists() and not (force or dry_run):
         raise AgentdbError(f"{path} exists already", hint="--force replaces it")
-    text = tomli_w.dumps(_content(run, directory))
+    content = _content(run, directory)
+    if discover:
+        content = _discovered(run, content)
+    text = tomli_w.dumps(content)
     parse(path, text)  # refuses what agentdb could not read back
     if dry_run:
         typer.echo(text, nl=False)
         return
     _write(path, text)
     run.output.line(f"wrote {path.absolute()}")
+
+
+def _discovered(run: Invocation, content: dict[str, Any]) -> dict[str, Any]:
+    """The content with what the database shows."""
+    from agentdb_cli.migrations.recognise import recognise
+    from agentdb_cli.postgres.discover import discover
+
+    with run.connect() as live:
+        found = discover(live)
+        fits = recognise(live, run.scratch, run.settings)
+    rest = {k: v for k, v in content.items() if k not in ("pack", "variables", "migrations")}
+    for fit in fits:
+        place = f" in schema {fit.schema}" if fit.schema not in (None, "public") else ""
+        run.output.notice(
+            f"pack {fit.pack}{place} explains {fit.explained} of {fit.columns} columns"
+        )
+    if fits:
+        own: dict[str, Any] = {"pack": fits[0].pack}
+        if fits[0].schema not in (None, "public"):
+            own["schema"] = fits[0].schema
+        if found.dimensions:
+            dimensions = max(found.dimensions.values(), key=list(found.dimensions.values()).count)
+            own["variables"] = {"embedding_dimensions": dimensions}
+        return {**own, **rest}
+    run.output.notice("no pack explains this database; what was found is proposed")
+    # A directory of its own, so that no pack is ever migrated into this database.
+    own = {"migrations": content.get("migrations", {"dir": "migrations"})}
+    for name in ("retention", "collections", "heartbeats", "metrics"):
+        if entries := getattr(found, name):
+            own[name] = dict(entries)
+    return {**rest, **own}
 
 
 def _write(path: Path, text: str) -> None:

@@ -53,8 +53,15 @@ def differences(live: Connection, scratch: Connection, job: Job) -> tuple[Differ
     Raises:
         MigrationError: a migration fails on the scratch database.
     """
-    states = [catalog for _, catalog in _states(live, scratch, job)]
-    return compare(states[-1] if states else {}, _catalog(live, job))
+    return compare(final_catalog(live, scratch, job), _catalog(live, job))
+
+
+def final_catalog(live: Connection, scratch: Connection, job: Job) -> Catalog:
+    """What the job's migrations make, all of them that the live server could apply."""
+    files = _possible(live, job)
+    directory = job.directory._replace(files=files, ignored=())
+    runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
+    return _catalog(scratch, job)
 
 
 def detect(live: Connection, scratch: Connection, job: Job) -> tuple[Trace, ...]:
@@ -113,21 +120,25 @@ def _without_gaps(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
 def _states(
     live: Connection, scratch: Connection, job: Job
 ) -> Iterator[tuple[MigrationFile, Catalog]]:
-    """Apply the files one by one; each with the catalog after it.
+    """Apply the files one by one; each with the catalog after it."""
+    files = _possible(live, job)
+    for number, file in enumerate(files, start=1):
+        directory = job.directory._replace(files=files[:number], ignored=())
+        runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
+        yield file, _catalog(scratch, job)
 
-    Files that need an extension which the live server does not have are left
-    out: what they make cannot be there.
+
+def _possible(live: Connection, job: Job) -> tuple[MigrationFile, ...]:
+    """The files without those that need an extension which the live server does not have.
+
+    What they make cannot be there.
     """
     available = runner.available_extensions(live)
-    files = [
+    return tuple(
         file
         for file in job.directory.files
         if available.issuperset(prepare(file, job.variables).extensions)
-    ]
-    for number, file in enumerate(files, start=1):
-        directory = job.directory._replace(files=tuple(files[:number]), ignored=())
-        runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
-        yield file, _catalog(scratch, job)
+    )
 
 
 def _catalog(connection: Connection, job: Job) -> Catalog:

@@ -18,7 +18,7 @@ from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
 from agentdb_cli.postgres.quoting import identifier, literal
-from agentdb_cli.settings.file import Scalar
+from agentdb_cli.settings.keys import Scalar
 
 LOCAL_PACK = "local"
 """The pack of files that come from a directory of the user's own."""

@@ -11,7 +11,7 @@ from agentdb_cli.migrations import files
 from agentdb_cli.migrations.history import LOCAL_PACK, Table
 from agentdb_cli.migrations.plan import Tolerance
 from agentdb_cli.settings import DEFAULT_HISTORY_TABLE, Settings
-from agentdb_cli.settings.file import Scalar
+from agentdb_cli.settings.keys import Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations.files import Directory, MigrationFile
 from agentdb_cli.migrations.history import Applied
-from agentdb_cli.settings.file import Scalar
+from agentdb_cli.settings.keys import Scalar
 
 _SHOWN = 10
 

@@ -21,7 +21,7 @@ from agentdb_cli.migrations.statements import (
     parse,
 )
 from agentdb_cli.migrations.variables import Substituted, substitute
-from agentdb_cli.settings.file import Scalar
+from agentdb_cli.settings.keys import Scalar
 
 _COMMIT = frozenset(
     (word, *rest) for word in ("COMMIT", "END") for rest in ((), ("WORK",), ("TRANSACTION",))

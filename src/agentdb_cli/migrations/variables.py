@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations.statements import Script, Variable, line_and_column
 from agentdb_cli.postgres.quoting import identifier, literal
-from agentdb_cli.settings.file import Scalar
+from agentdb_cli.settings.keys import Scalar
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

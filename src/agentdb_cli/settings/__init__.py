@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.settings import dotenv, file, sources
-from agentdb_cli.settings.file import Scalar, SettingsFile, milliseconds
+from agentdb_cli.settings.file import SettingsFile
+from agentdb_cli.settings.keys import Scalar, milliseconds
 from agentdb_cli.settings.sources import Candidate, NoDatabaseChosen, Target
 
 __all__ = [

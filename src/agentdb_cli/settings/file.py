@@ -1,24 +1,21 @@
 """`agentdb.toml`: finding it, reading it, and refusing what it cannot mean.
 
-The format is one table of known keys (`_TOP`); an unknown key is an error
+What may stand in it is laid down in `keys`; an unknown key is an error
 that names the file, the line and the nearest known key.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentdb_cli.errors import SettingsError, nearest
+from agentdb_cli.settings import openagent
+from agentdb_cli.settings.keys import ANY_NAME, TOP
 
 FILE_NAME = "agentdb.toml"
-
-Scalar = str | int | float | bool
-
-_UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,70 +96,9 @@ def parse(path: Path, text: str) -> SettingsFile:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
-    return SettingsFile(path, _checked(content, _TOP, _Place(path, text)))
-
-
-def milliseconds(value: object) -> int:
-    """A duration in milliseconds, from `"5s"`, `"250ms"`, `"2min"`, `0` …
-
-    Units are PostgreSQL's: us, ms, s, min, h, d. A bare number is taken as
-    milliseconds, as PostgreSQL does for lock_timeout.
-
-    Raises:
-        ValueError: it is no such duration, or a negative one.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
-    if isinstance(value, bool) or match is None or (match[2] or "ms") not in _UNITS:
-        raise ValueError('a duration such as "5s", "250ms" or 0 (units: us, ms, s, min, h, d)')
-    exact = float(match[1]) * _UNITS[match[2] or "ms"]
-    if exact > 2_147_483_647:  # PostgreSQL's own upper bound for its timeouts
-        raise ValueError("a duration of at most 24 days")
-    # 0 switches a timeout off, so less than a millisecond must not become it.
-    return max(round(exact), 1) if exact else 0
-
-
-# --- The known keys: name -> converter, or a table of known keys ---------------
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("a non-empty string")
-    return value
-
-
-def _port(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
-        raise ValueError("a port number from 1 to 65535")
-    return value
-
-
-def _scalar(value: object) -> Scalar:
-    if not isinstance(value, str | int | float | bool):
-        raise ValueError("a string, a number or a boolean")
-    return value
-
-
-Converter = Callable[[object], object]
-ANY_NAME = "*"
-
-_DATABASE: dict[str, Any] = {
-    "url": _text,
-    "url_env": _text,
-    "pack": _text,
-    "schema": _text,
-    "variables": {ANY_NAME: _scalar},
-    "connection": {
-        "connect_timeout": milliseconds,
-        "lock_timeout": milliseconds,
-        "statement_timeout": milliseconds,
-    },
-    "migrations": {"dir": _text, "table": _text, "lock_wait": milliseconds},
-}
-_TOP: dict[str, Any] = {
-    **_DATABASE,
-    "server": {"data_dir": _text, "port": _port},
-    "environments": {ANY_NAME: _DATABASE},
-}
+    if "storage" in content:
+        return SettingsFile(path, openagent.translate(content, path))
+    return SettingsFile(path, _checked(content, TOP, _Place(path, text)))
 
 
 class _Place(NamedTuple):

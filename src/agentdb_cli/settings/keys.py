@@ -1,0 +1,109 @@
+"""The keys that `agentdb.toml` may have, and what their values must be."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Scalar = str | int | float | bool
+"""The value of a variable for SQL files."""
+
+_UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def milliseconds(value: object) -> int:
+    """A duration in milliseconds, from `"5s"`, `"250ms"`, `"2min"`, `0` …
+
+    Units are PostgreSQL's: us, ms, s, min, h, d. A bare number is taken as
+    milliseconds, as PostgreSQL does for lock_timeout.
+
+    Raises:
+        ValueError: it is no such duration, or a negative one.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
+    if isinstance(value, bool) or match is None or (match[2] or "ms") not in _UNITS:
+        raise ValueError('a duration such as "5s", "250ms" or 0 (units: us, ms, s, min, h, d)')
+    exact = float(match[1]) * _UNITS[match[2] or "ms"]
+    if exact > 2_147_483_647:  # PostgreSQL's own upper bound for its timeouts
+        raise ValueError("a duration of at most 24 days")
+    # 0 switches a timeout off, so less than a millisecond must not become it.
+    return max(round(exact), 1) if exact else 0
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a non-empty string")
+    return value
+
+
+def _port(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
+        raise ValueError("a port number from 1 to 65535")
+    return value
+
+
+def _scalar(value: object) -> Scalar:
+    if not isinstance(value, str | int | float | bool):
+        raise ValueError("a string, a number or a boolean")
+    return value
+
+
+def _days(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("a whole number of days, 1 or more")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _names(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("a list of strings")
+    return value
+
+
+ANY_NAME = "*"
+"""Stands for any key in a table of rules."""
+
+# What agentdb knows of the tables, in the words of pack.toml.
+_CATALOG: dict[str, Any] = {
+    "retention": {ANY_NAME: {"time_column": _text, "days": _days, "enabled": _flag}},
+    "collections": {
+        ANY_NAME: {
+            "table": _text,
+            "key": _text,
+            "embedding": _text,
+            "text": _text,
+            "metadata": _text,
+            "filters": _names,
+            "distance": _text,
+        }
+    },
+    "heartbeats": {"table": _text, "agent_column": _text, "time_column": _text},
+    "metrics": {"table": _text, "name_column": _text, "value_column": _text, "time_column": _text},
+}
+
+_DATABASE: dict[str, Any] = {
+    "url": _text,
+    "url_env": _text,
+    "pack": _text,
+    "schema": _text,
+    "variables": {ANY_NAME: _scalar},
+    "connection": {
+        "connect_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "statement_timeout": milliseconds,
+    },
+    "migrations": {"dir": _text, "table": _text, "lock_wait": milliseconds},
+    **_CATALOG,
+}
+TOP: dict[str, Any] = {
+    **_DATABASE,
+    "server": {"data_dir": _text, "port": _port},
+    "environments": {ANY_NAME: _DATABASE},
+}
+"""The rules: for each key a converter, which raises ValueError, or a table of rules."""
