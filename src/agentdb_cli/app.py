@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -109,7 +110,11 @@ def root(
 
 def main() -> None:
     """The console script: run the command line and exit with its code."""
-    sys.exit(execute(sys.argv[1:]))
+    code = execute(sys.argv[1:])
+    # The interpreter's last collections would walk everything that was loaded:
+    # 35 of 240 ms of a run that finds nothing to do.
+    gc.freeze()
+    sys.exit(code)
 
 
 def execute(arguments: list[str]) -> int:
