@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import migrate
+import packs
 import startup
 from harness import Entry, NotMeasured, Place, Row, as_json, table, tell
 from peers import Peers
@@ -50,6 +51,7 @@ ENTRIES: dict[str, Callable[[Bench], Entry]] = {
     "migrate-500": lambda b: migrate.apply_all(b.directory, b.server, b.peers),
     "nothing-pending": lambda b: migrate.nothing_pending(b.directory, b.server, b.peers),
     "ten-at-once": lambda b: migrate.ten_at_once(b.directory, b.server),
+    "packs": lambda b: packs.from_nothing(b.server),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -309,6 +310,36 @@ class TestFailing:
             "error: 1_a failed: terminating connection due to administrator command (57P01)\n"
         )
         assert "Traceback" not in result.err
+
+    def test_ctrl_c_undoes_the_file_in_flight(
+        self, cli: Cli, database: Database, files: Callable[..., Path]
+    ) -> None:
+        directory = files(
+            {
+                "1_a.sql": "CREATE TABLE a ();",
+                "2_b.sql": "CREATE TABLE b (); SELECT pg_sleep(60);",
+            }
+        )
+        run = subprocess.Popen(
+            [*AGENTDB, "migrate", "-d", database.url, "--dir", directory],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        while not database.value(sleeping):
+            time.sleep(0.02)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=10)
+        assert run.returncode == 130
+        assert out.startswith("applied  1_a  ")
+        assert err == (
+            "warning: interrupted in 2_b: see agentdb migrate status\nerror: interrupted\n"
+        )
+        assert database.value(sleeping) == 0
+        assert tables(database) == {"a", "agentdb_migrations"}
+        files({"2_b.sql": "CREATE TABLE b ();"})
+        assert cli("migrate", "-d", database.url, "--dir", directory).code == 0
 
 
 BAD_FILES = {

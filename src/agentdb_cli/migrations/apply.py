@@ -43,6 +43,11 @@ def apply(connection: Connection, prepared: Prepared, job: Job, before: int) -> 
     started = time.monotonic()
     try:
         results = _send(connection, message)
+    except KeyboardInterrupt:
+        # psycopg has cancelled the statement and read to the end.
+        if connection.info.transaction_status is TransactionStatus.INERROR:
+            connection.execute("ROLLBACK")
+        raise
     except psycopg.OperationalError as error:
         raise MigrationError(
             f"the connection was lost while {prepared.file.label} was applied: {error}",

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from psycopg.pq import TransactionStatus
+
 from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations.job import Job
 from agentdb_cli.postgres.connect import Connection
@@ -46,7 +48,8 @@ def only_run(connection: Connection, job: Job, notice: Callable[[str], None]) ->
     try:
         yield
     finally:
-        if not connection.closed and not connection.broken:
+        # Otherwise the connection is lost, or about to be closed: the lock goes with it.
+        if connection.info.transaction_status is TransactionStatus.IDLE:
             connection.execute("SELECT pg_advisory_unlock(%s, %s)", _signed(key))
 
 

@@ -84,9 +84,14 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
         now = plan.pending(status(connection, job), job.tolerance)
         left = {file.version for file in now}
         for item in prepared:
-            if item.file.version in left:
+            if item.file.version not in left:
+                continue
+            try:
                 done.append(apply(connection, item, job, len(done)))
-                progress.applied(done[-1])
+            except KeyboardInterrupt:
+                progress.warning(f"interrupted in {item.file.label}: see agentdb migrate status")
+                raise
+            progress.applied(done[-1])
     return done
 
 
