@@ -7,6 +7,7 @@ so whatever they offer stands in the scripts of completions/.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import pty
@@ -335,20 +336,31 @@ def test_zsh_that_sources_the_script(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def completions() -> ModuleType:
-    """scripts/completions.py as a module."""
-    spec = importlib.util.spec_from_file_location("completions", ROOT / "scripts/completions.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["completions"] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
+def completions() -> Iterator[ModuleType]:
+    """scripts/completions as one module: its entry point, with the names of its tree."""
+    directory = ROOT / "scripts" / "completions"
+    sys.path.insert(0, str(directory))
+    try:
+        tree = importlib.import_module("tree")
+        spec = importlib.util.spec_from_file_location("completions", directory / "__main__.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(directory))
+    vars(module).update({name: getattr(tree, name) for name in TREE})
+    yield module
+    for name in ("tree", "bash", "zsh", "fish"):
+        sys.modules.pop(name, None)
+
+
+TREE = ("Argument", "Command", "Kind", "Option", "Value")
 
 
 def test_the_scripts_are_in_step_with_the_commands() -> None:
-    """After a change of a command or option: python scripts/completions.py."""
-    command = [sys.executable, ROOT / "scripts/completions.py", "--check"]
+    """After a change of a command or option: python scripts/completions."""
+    command = [sys.executable, ROOT / "scripts/completions", "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
