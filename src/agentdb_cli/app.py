@@ -29,6 +29,11 @@ COMMANDS = {
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
+    "inspect": Entry(
+        "inspect",
+        "Look into a database: activity, locks, sizes, indexes, vacuum, replication …",
+        "Monitor",
+    ),
 }
 
 

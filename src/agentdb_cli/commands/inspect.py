@@ -1,0 +1,80 @@
+"""`agentdb inspect`: monitoring queries, one sub-command each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from agentdb_cli.commands.invocation import Invocation, group, register
+from agentdb_cli.monitoring import inspections
+
+app = group("Look into a database: activity, locks, sizes, indexes, vacuum, replication …")
+
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="The most rows to show.")]
+Sort = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="COLUMN", help="Order by a column; 'COLUMN desc' for the most."),
+]
+Watch = Annotated[
+    float | None,
+    typer.Option("--watch", metavar="SECONDS", min=0.1, help="Repeat until Ctrl-C."),
+]
+
+
+@register(app, "list")
+def list_(run: Invocation) -> None:
+    """List the inspections, with what each needs."""
+    rows = [
+        {
+            "name": inspection.name,
+            "title": inspection.title,
+            "needs": ", ".join(_needs(inspection)),
+        }
+        for inspection in inspections.available().values()
+    ]
+    run.output.rows(("name", "title", "needs"), rows)
+
+
+def _needs(inspection: inspections.Inspection) -> list[str]:
+    needs = [f"PostgreSQL {inspection.minimum}"] if inspection.minimum > 13 else []
+    needs += [f"extension {inspection.extension}"] if inspection.extension else []
+    return needs + ([f"role {inspection.role}"] if inspection.role else [])
+
+
+def _command(inspection: inspections.Inspection) -> Callable[..., None]:
+    """The function behind `agentdb inspect NAME`."""
+
+    def inspect(
+        run: Invocation,
+        limit: Limit = inspections.DEFAULT_LIMIT,
+        sort: Sort = None,
+        watch: Watch = None,
+    ) -> None:
+        with run.connect() as connection:
+            hidden = inspections.hidden_without(connection, inspection)
+            if hidden:
+                run.output.warning(hidden)
+            while True:
+                table = inspections.run(connection, inspection, sort=sort, limit=limit)
+                run.output.rows(table.columns, table.dicts())
+                if watch is None:
+                    break
+                time.sleep(watch)
+                run.output.line()
+        if table.rows and inspection.advice:
+            run.output.notice(inspection.advice)
+
+    paragraphs = (inspection.title, inspection.advice, inspection.units)
+    inspect.__doc__ = "\n\n".join(_escaped(text) for text in paragraphs if text)
+    return inspect
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+for _inspection in inspections.available().values():
+    register(app, _inspection.name)(_command(_inspection))

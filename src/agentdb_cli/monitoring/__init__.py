@@ -1,0 +1,1 @@
+"""What is going on in a database, and what to do about it."""
