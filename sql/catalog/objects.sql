@@ -3,10 +3,11 @@
 -- the extensions, so that names in definitions are written alike wherever the
 -- objects live. Left out: system schemas, what belongs to an extension, and
 -- partitions (they come and go by the day). One row an object:
---   kind        table, column, index, constraint, type, function, trigger
+--   kind        table, view, column, index, constraint, policy, sequence, type, function, trigger
 --   schema      the schema it is in
 --   name        within the schema: table, table.column, table.index …
---   definition  as PostgreSQL writes it, version-independent parts only
+--   definition  as PostgreSQL writes it; but for views, alike in all versions
+--   extension   the extension that it cannot be without: of its type or index method
 WITH namespaces AS (
     SELECT oid, nspname
     FROM pg_catalog.pg_namespace
@@ -17,7 +18,7 @@ WITH namespaces AS (
     FROM pg_catalog.pg_depend
     WHERE deptype = 'e'
 ), relations AS (
-    SELECT c.oid, c.relname, c.relkind, n.nspname
+    SELECT c.oid, c.relname, c.relkind, n.nspname, c.relrowsecurity, c.relforcerowsecurity
     FROM pg_catalog.pg_class AS c
     JOIN namespaces AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -37,8 +38,15 @@ SELECT 'table' AS kind,
            WHEN 'v' THEN 'view'
            WHEN 'm' THEN 'materialized view'
            ELSE 'foreign table'
-       END AS definition
+       END
+       || CASE WHEN relrowsecurity THEN ', row security' ELSE '' END
+       || CASE WHEN relforcerowsecurity THEN ' forced' ELSE '' END AS definition,
+       NULL::name AS extension
 FROM relations
+UNION ALL
+SELECT 'view', nspname, relname, pg_catalog.pg_get_viewdef(oid), NULL
+FROM relations
+WHERE relkind IN ('v', 'm')
 UNION ALL
 SELECT 'column', r.nspname, r.relname || '.' || a.attname,
        pg_catalog.format_type(a.atttypid, a.atttypmod)
@@ -52,7 +60,16 @@ SELECT 'column', r.nspname, r.relname || '.' || a.attname,
                WHEN a.attgenerated <> '' THEN
                    ' generated as ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid)
                ELSE ' default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid)
-          END
+          END,
+       (
+           SELECT x.extname
+           FROM pg_catalog.pg_depend AS m
+           JOIN pg_catalog.pg_extension AS x ON x.oid = m.refobjid
+           WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+             AND m.objid = a.atttypid
+             AND m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+             AND m.deptype = 'e'
+       )
 FROM relations AS r
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -60,8 +77,17 @@ UNION ALL
 SELECT 'index', r.nspname, r.relname || '.' || c.relname,
        pg_catalog.regexp_replace(
            pg_catalog.pg_get_indexdef(i.indexrelid),
-           '^CREATE (UNIQUE )?INDEX .*? ON (ONLY )?\S+ ', 'CREATE \1INDEX '
-       ) || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
+           '^CREATE (UNIQUE )?INDEX .*? USING ', 'CREATE \1INDEX USING '
+       ) || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END,
+       (
+           SELECT x.extname
+           FROM pg_catalog.pg_depend AS m
+           JOIN pg_catalog.pg_extension AS x ON x.oid = m.refobjid
+           WHERE m.classid = 'pg_catalog.pg_opclass'::pg_catalog.regclass
+             AND m.objid = i.indclass[0]
+             AND m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+             AND m.deptype = 'e'
+       )
 FROM relations AS r
 JOIN pg_catalog.pg_index AS i ON i.indrelid = r.oid
 JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
@@ -70,7 +96,7 @@ WHERE NOT EXISTS (  -- those of constraints are compared as constraints
 )
 UNION ALL
 SELECT 'constraint', r.nspname, r.relname || '.' || k.conname,
-       pg_catalog.pg_get_constraintdef(k.oid)
+       pg_catalog.pg_get_constraintdef(k.oid), NULL
 FROM relations AS r
 JOIN pg_catalog.pg_constraint AS k ON k.conrelid = r.oid
 WHERE k.contype IN ('p', 'u', 'f', 'c', 'x')
@@ -85,7 +111,15 @@ SELECT 'type', n.nspname, t.typname,
            ) || ')'
            ELSE 'domain over ' || pg_catalog.format_type(t.typbasetype, t.typtypmod)
                 || CASE WHEN t.typnotnull THEN ' not null' ELSE '' END
-       END
+                || coalesce((
+                       SELECT ' ' || pg_catalog.string_agg(
+                           k.conname || ' ' || pg_catalog.pg_get_constraintdef(k.oid), ' ' ORDER BY k.conname
+                       )
+                       FROM pg_catalog.pg_constraint AS k
+                       WHERE k.contypid = t.oid AND k.contype = 'c'
+                   ), '')
+       END,
+       NULL
 FROM pg_catalog.pg_type AS t
 JOIN namespaces AS n ON n.oid = t.typnamespace
 WHERE t.typtype IN ('e', 'd')
@@ -97,7 +131,8 @@ UNION ALL
 SELECT 'function', n.nspname,
        p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
        'returns ' || coalesce(pg_catalog.pg_get_function_result(p.oid), 'nothing')
-       || ', body ' || pg_catalog.md5(p.prosrc)
+       || ', body ' || pg_catalog.md5(p.prosrc),
+       NULL
 FROM pg_catalog.pg_proc AS p
 JOIN namespaces AS n ON n.oid = p.pronamespace
 WHERE NOT EXISTS (
@@ -106,8 +141,35 @@ WHERE NOT EXISTS (
 )
 UNION ALL
 SELECT 'trigger', r.nspname, r.relname || '.' || t.tgname,
-       pg_catalog.regexp_replace(pg_catalog.pg_get_triggerdef(t.oid, true), ' ON \S+ ', ' ')
+       pg_catalog.regexp_replace(
+           pg_catalog.pg_get_triggerdef(t.oid, true),
+           ' ON .*? (FROM|NOT DEFERRABLE|DEFERRABLE|REFERENCING|FOR EACH|WHEN|EXECUTE) ', ' \1 '
+       ) || CASE t.tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ' (disabled)' ELSE ' (replica or always)' END,
+       NULL
 FROM relations AS r
 JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = r.oid
 WHERE NOT t.tgisinternal
+UNION ALL
+SELECT 'policy', r.nspname, r.relname || '.' || p.polname,
+       pg_catalog.concat_ws(
+           ' ',
+           CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
+           'for ' || p.polcmd::text,
+           'using ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+           'with check ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
+       ),
+       NULL
+FROM relations AS r
+JOIN pg_catalog.pg_policy AS p ON p.polrelid = r.oid
+UNION ALL
+SELECT 'sequence', n.nspname, c.relname, pg_catalog.format_type(s.seqtypid, NULL), NULL
+FROM pg_catalog.pg_sequence AS s
+JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid
+JOIN namespaces AS n ON n.oid = c.relnamespace
+WHERE NOT EXISTS (  -- those of columns come with their columns
+    SELECT FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+      AND d.objid = c.oid
+      AND d.deptype IN ('a', 'i', 'e')
+)
 ORDER BY 1, 2, 3;

@@ -52,7 +52,11 @@ BEGIN
         RETURN;
     END IF;
 
-    CREATE EXTENSION IF NOT EXISTS vector;
+    -- Into the last schema of search_path, which everything in this database has in common.
+    EXECUTE format(
+        'CREATE EXTENSION IF NOT EXISTS vector SCHEMA %I',
+        coalesce((current_schemas(FALSE))[cardinality(current_schemas(FALSE))], 'public')
+    );
 
     SELECT n.nspname
     INTO vector_schema

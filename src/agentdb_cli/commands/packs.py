@@ -106,11 +106,10 @@ def diff(
             for d in shown
         ],
     )
-    run.output.notice(
-        f"{len(shown)} differences from pack {job.pack}" if shown else "no difference"
-    )
+    count = f"{len(shown)} difference{'' if len(shown) == 1 else 's'} from pack {job.pack}"
     if check and shown:
-        raise AgentdbError(f"the database differs from pack {job.pack} in {len(shown)} objects")
+        raise AgentdbError(count)
+    run.output.notice(count if shown else "no difference")
 
 
 _DIFF_COLUMNS = ("change", "kind", "object", "expected", "actual")

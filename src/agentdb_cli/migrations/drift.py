@@ -6,7 +6,7 @@ one is compared with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -53,7 +53,11 @@ def differences(live: Connection, scratch: Connection, job: Job) -> tuple[Differ
     Raises:
         MigrationError: a migration fails on the scratch database.
     """
-    return compare(final_catalog(live, scratch, job), _catalog(live, job))
+    expected = final_catalog(live, scratch, job)
+    # Schemas that the migrations do not touch are somebody else's affair.
+    schemas = {key.schema for key in expected}
+    actual = {k: v for k, v in _catalog(live, job).items() if k.schema in schemas}
+    return compare(*(_comparable(catalog, live, scratch) for catalog in (expected, actual)))
 
 
 def final_catalog(live: Connection, scratch: Connection, job: Job) -> Catalog:
@@ -61,7 +65,7 @@ def final_catalog(live: Connection, scratch: Connection, job: Job) -> Catalog:
     files = _possible(live, job)
     directory = job.directory._replace(files=files, ignored=())
     runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
-    return _catalog(scratch, job)
+    return _catalog(scratch, job, without=_lacking(live, scratch))
 
 
 def detect(live: Connection, scratch: Connection, job: Job) -> tuple[Trace, ...]:
@@ -77,10 +81,11 @@ def detect(live: Connection, scratch: Connection, job: Job) -> tuple[Trace, ...]
     Raises:
         MigrationError: a migration fails on the scratch database.
     """
-    actual = _catalog(live, job)
+    actual = _comparable(_catalog(live, job), live, scratch)
     before: Catalog = {}
     effects: list[tuple[MigrationFile, Catalog, set[Key]]] = []
-    for file, after in _states(live, scratch, job):
+    for file, state in _states(live, scratch, job):
+        after = _comparable(state, live, scratch)
         touched = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         effects.append((file, after, touched))
         before = after
@@ -125,7 +130,7 @@ def _states(
     for number, file in enumerate(files, start=1):
         directory = job.directory._replace(files=files[:number], ignored=())
         runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
-        yield file, _catalog(scratch, job)
+        yield file, _catalog(scratch, job, without=_lacking(live, scratch))
 
 
 def _possible(live: Connection, job: Job) -> tuple[MigrationFile, ...]:
@@ -141,5 +146,16 @@ def _possible(live: Connection, job: Job) -> tuple[MigrationFile, ...]:
     )
 
 
-def _catalog(connection: Connection, job: Job) -> Catalog:
-    return snapshot(connection, job.home, ignore=[str(job.table)])
+def _lacking(live: Connection, scratch: Connection) -> set[str]:
+    """The extensions that the scratch server has and the live one does not."""
+    return runner.available_extensions(scratch) - runner.available_extensions(live)
+
+
+def _comparable(catalog: Catalog, live: Connection, scratch: Connection) -> Catalog:
+    """The catalog without the text of views, if the servers write it differently."""
+    majors = {connection.info.server_version // 10_000 for connection in (live, scratch)}
+    return catalog if len(majors) == 1 else {k: v for k, v in catalog.items() if k.kind != "view"}
+
+
+def _catalog(connection: Connection, job: Job, without: Collection[str] = ()) -> Catalog:
+    return snapshot(connection, job.home, ignore=[str(job.table)], without=without)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,7 +12,19 @@ from psycopg.rows import class_row
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
 
-KINDS = ("table", "column", "index", "constraint", "type", "function", "trigger")
+KINDS = (
+    "table",
+    "view",
+    "column",
+    "index",
+    "constraint",
+    "policy",
+    "sequence",
+    "type",
+    "function",
+    "trigger",
+)
+_OF_A_TABLE = frozenset({"view", "column", "index", "constraint", "policy", "trigger"})
 
 
 class Key(NamedTuple):
@@ -58,15 +70,24 @@ class _Object:
     schema: str
     name: str
     definition: str
+    extension: str | None
 
 
-def snapshot(connection: Connection, home: str = "public", ignore: Iterable[str] = ()) -> Catalog:
+def snapshot(
+    connection: Connection,
+    home: str = "public",
+    *,
+    ignore: Iterable[str] = (),
+    without: Collection[str] = (),
+) -> Catalog:
     """All objects that are neither PostgreSQL's own nor an extension's.
 
     Args:
         connection: in autocommit mode; a short read-only transaction is used.
         home: the schema whose objects are named without it.
         ignore: tables to leave out, as `schema.table` (tracking tables).
+        without: extensions; columns and indexes that cannot be without one
+            of them are left out.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(_Object)) as cursor:
         cursor.execute(
@@ -80,15 +101,14 @@ def snapshot(connection: Connection, home: str = "public", ignore: Iterable[str]
     return {
         Key(o.kind, "" if o.schema == home else o.schema, o.name): o.definition
         for o in found
-        if (o.schema, o.name.split(".")[0]) not in left_out
+        if (o.schema, o.name.split(".")[0]) not in left_out and o.extension not in without
     }
 
 
 def compare(expected: Catalog, actual: Catalog) -> tuple[Difference, ...]:
     """What is missing from, extra in, or different in `actual`, by kind and name.
 
-    Columns, indexes, constraints and triggers of a missing or extra table are
-    not listed on their own.
+    What belongs to a missing or extra table is not listed on its own.
     """
     differences = [
         *(
@@ -110,7 +130,6 @@ def compare(expected: Catalog, actual: Catalog) -> tuple[Difference, ...]:
     shown = [
         d
         for d in differences
-        if d.key.kind not in ("column", "index", "constraint", "trigger")
-        or (d.key.schema, d.key.name.split(".")[0]) not in whole
+        if d.key.kind not in _OF_A_TABLE or (d.key.schema, d.key.name.split(".")[0]) not in whole
     ]
     return tuple(sorted(shown, key=lambda d: (KINDS.index(d.key.kind), d.key)))
