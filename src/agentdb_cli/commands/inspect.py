@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from agentdb_cli.commands.invocation import Invocation, group, register
+from agentdb_cli.errors import AgentdbError
 from agentdb_cli.monitoring import inspections
 
 app = group("Look into a database: activity, locks, sizes, indexes, vacuum, replication …")
@@ -42,6 +43,40 @@ def _needs(inspection: inspections.Inspection) -> list[str]:
     needs = [f"PostgreSQL {inspection.minimum}"] if inspection.minimum > 13 else []
     needs += [f"extension {inspection.extension}"] if inspection.extension else []
     return needs + ([f"role {inspection.role}"] if inspection.role else [])
+
+
+Pid = Annotated[int, typer.Argument(min=1, help="The process id of the session.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the session, do nothing.")]
+
+
+@register(app, "cancel")
+def cancel(run: Invocation, pid: Pid, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Cancel the statement that a session runs, after showing it."""
+    _end(run, pid, "cancel", yes=yes, dry_run=dry_run)
+
+
+@register(app, "kill")
+def kill(run: Invocation, pid: Pid, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """End a session, after showing what it does; its open transaction is rolled back."""
+    _end(run, pid, "kill", yes=yes, dry_run=dry_run)
+
+
+def _end(run: Invocation, pid: int, action: str, *, yes: bool, dry_run: bool) -> None:
+    from dataclasses import asdict
+
+    from agentdb_cli.monitoring import sessions
+
+    with run.connect() as connection:
+        session = sessions.look(connection, pid)
+        run.output.record(asdict(session))
+        if dry_run or not run.confirmed(f"{action} this session?", yes=yes):
+            run.output.notice("nothing was done")
+            return
+        act = sessions.cancel if action == "cancel" else sessions.terminate
+        if not act(connection, pid):
+            raise AgentdbError(f"pid {pid} has ended meanwhile; nothing was done")
+    run.output.notice(f"{'cancelled' if action == 'cancel' else 'ended'} pid {pid}")
 
 
 def _command(inspection: inspections.Inspection) -> Callable[..., None]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentdb_cli.errors import SettingsError
 from agentdb_cli.render import Format, Output
 from agentdb_cli.settings import Flags, Settings, resolve
 
@@ -166,6 +167,49 @@ class Invocation:
             keywords, self.settings.connection, command=self.command
         ) as connection:
             yield connection
+
+    def connect_briefly(self, seconds: float) -> Connection:
+        """Connect for a look: give up after `seconds`, and never wait for a lock.
+
+        The embedded server is not started for it.
+
+        Raises:
+            ConnectionFailed: the server was not reached or did not let us in.
+        """
+        from dataclasses import replace
+
+        from agentdb_cli.errors import ServerDown
+        from agentdb_cli.postgres import connect, embedded
+
+        milliseconds = round(seconds * 1000)
+        brief = replace(
+            self.settings.connection,
+            connect_timeout=milliseconds,
+            lock_timeout=100,
+            statement_timeout=milliseconds,
+        )
+        target = self.settings.target
+        if target.embedded:
+            cluster = embedded.find(self.settings.server)
+            postmaster = cluster.postmaster() if cluster else None
+            if cluster is None or postmaster is None:
+                raise ServerDown("the embedded server is not running", hint="agentdb server start")
+            keywords = cluster.keywords(postmaster, self.embedded_database())
+        else:
+            keywords = connect.parameters(target)
+        return connect.open_connection(keywords, brief, command=self.command, source=target.source)
+
+    def confirmed(self, question: str, *, yes: bool) -> bool:
+        """Whether to go on: `--yes`, or the answer of whoever sits at the terminal.
+
+        Raises:
+            SettingsError: nobody can be asked.
+        """
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise SettingsError("nobody can be asked here", hint="--yes goes on without a question")
+        return typer.confirm(question, err=True)
 
     def embedded_database(self) -> str:
         """The embedded server's database for the pack in use: one each."""

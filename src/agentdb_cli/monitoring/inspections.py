@@ -188,7 +188,8 @@ def run(
             hint=f"CREATE EXTENSION {inspection.extension}; it must be installed on the server",
         )
     with connection.transaction():
-        connection.execute("SET TRANSACTION READ ONLY")
+        # Catalog queries are over before their compilation would pay.
+        connection.execute("SET TRANSACTION READ ONLY; SET LOCAL jit = off")
         cursor = connection.execute(inspection.query(major).encode())
         columns = tuple(column.name for column in cursor.description or ())
         rows = cursor.fetchall()
