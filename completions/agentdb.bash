@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate inspect' options="$shared --version -V" ;;
+            commands='init server config packs migrate health inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -150,11 +150,97 @@ _agentdb_command() {
             commands='' options="$shared --dir --set --check" ;;
         'migrate baseline')
             commands='' options="$shared --detect --dir --set --dry-run" ;;
+        'health')
+            commands='' options="$shared --only --skip --timeout --watch --for" ;;
         'inspect')
-            commands='list long-running' options="$shared" ;;
+            commands='list cancel kill activity advisory-locks bloat bloat-exact blocking cache-hit checkpoints connections database-sizes database-stats dead-tuples duplicate-indexes extensions idle-in-transaction index-sizes index-usage invalid-indexes io locks long-running missing-fk-indexes partitions prepared-transactions progress replication replication-slots roles seq-scans sequences settings stale-statistics subscriptions table-sizes temp-files toast unused-indexes vacuum-status vector-columns vector-indexes wal wraparound' options="$shared" ;;
         'inspect list')
             commands='' options="$shared" ;;
+        'inspect cancel')
+            commands='' options="$shared --yes -y --dry-run" ;;
+        'inspect kill')
+            commands='' options="$shared --yes -y --dry-run" ;;
+        'inspect activity')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect advisory-locks')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect bloat')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect bloat-exact')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect blocking')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect cache-hit')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect checkpoints')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect connections')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect database-sizes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect database-stats')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect dead-tuples')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect duplicate-indexes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect extensions')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect idle-in-transaction')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect index-sizes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect index-usage')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect invalid-indexes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect io')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect locks')
+            commands='' options="$shared --limit -n --sort --watch" ;;
         'inspect long-running')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect missing-fk-indexes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect partitions')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect prepared-transactions')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect progress')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect replication')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect replication-slots')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect roles')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect seq-scans')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect sequences')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect settings')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect stale-statistics')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect subscriptions')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect table-sizes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect temp-files')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect toast')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect unused-indexes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect vacuum-status')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect vector-columns')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect vector-indexes')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect wal')
+            commands='' options="$shared --limit -n --sort --watch" ;;
+        'inspect wraparound')
             commands='' options="$shared --limit -n --sort --watch" ;;
         *) return 1 ;;
     esac
@@ -163,12 +249,13 @@ _agentdb_command() {
 # Sets kind and candidates for the value of option $1; fails if it takes none.
 _agentdb_value() {
     case "$path $1" in
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --limit' | *' --sort' | *' --watch') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir') kind=directories candidates='' ;;
+        *' --for') kind=words candidates='nagios prometheus' ;;
         *) return 1 ;;
     esac
 }
@@ -180,6 +267,8 @@ _agentdb_argument() {
         'packs show 0') kind=free candidates='' ;;
         'packs diff 0') kind=free candidates='' ;;
         'migrate baseline 0') kind=free candidates='' ;;
+        'inspect cancel 0') kind=free candidates='' ;;
+        'inspect kill 0') kind=free candidates='' ;;
         *) return 1 ;;
     esac
 }

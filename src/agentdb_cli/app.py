@@ -29,6 +29,7 @@ COMMANDS = {
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
+    "health": Entry("health", "Check the database and its agents.", "Monitor"),
     "inspect": Entry(
         "inspect",
         "Look into a database: activity, locks, sizes, indexes, vacuum, replication …",

@@ -42,6 +42,10 @@ class ConnectionFailed(AgentdbError):
     """The server was not reached, or did not let us in."""
 
 
+class ServerDown(ConnectionFailed):
+    """No server answered there, or one that takes no sessions now."""
+
+
 class DatabaseMissing(ConnectionFailed):
     """The server answered that the database does not exist."""
 

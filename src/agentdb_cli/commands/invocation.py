@@ -186,7 +186,8 @@ class Invocation:
             self.settings.connection,
             connect_timeout=milliseconds,
             lock_timeout=100,
-            statement_timeout=milliseconds,
+            # Less than the whole, so that the server's refusal arrives in time.
+            statement_timeout=max(milliseconds // 4, 1),
         )
         target = self.settings.target
         if target.embedded:
@@ -197,6 +198,8 @@ class Invocation:
             keywords = cluster.keywords(postmaster, self.embedded_database())
         else:
             keywords = connect.parameters(target)
+        if self.settings.schema is not None:
+            keywords["options"] = connect.search_path_option(self.settings.schema)
         return connect.open_connection(keywords, brief, command=self.command, source=target.source)
 
     def confirmed(self, question: str, *, yes: bool) -> bool:

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from agentdb_cli.errors import AgentdbError, ConnectionFailed, SettingsError
+from agentdb_cli.postgres.quoting import identifier
 from agentdb_cli.settings import Connection as ConnectionSettings
 from agentdb_cli.settings import Target
 
@@ -85,6 +86,12 @@ def place(connection: Connection) -> str:
     info = connection.info
     keywords = {"user": info.user, "dbname": info.dbname, "host": info.host}
     return describe({**keywords, "port": str(info.port)})
+
+
+def search_path_option(schema: str) -> str:
+    """A start-up option that puts a schema before public in the search path."""
+    quoted = identifier(schema).replace("\\", "\\\\").replace(" ", "\\ ")
+    return f"-c search_path={quoted},public"
 
 
 def open_connection(

@@ -10,7 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from agentdb_cli.errors import ConnectionFailed, DatabaseMissing, SettingsError, nearest
+from agentdb_cli.errors import (
+    ConnectionFailed,
+    DatabaseMissing,
+    ServerDown,
+    SettingsError,
+    nearest,
+)
 from agentdb_cli.settings import Target
 from agentdb_cli.settings.urls import MASK
 
@@ -111,6 +117,7 @@ REASONS = (
         r"too many connections|connection slots|too many clients|no more connections allowed",
         "the server has no connection slot left",
         "close idle sessions, or raise max_connections; a superuser has reserved slots",
+        ServerDown,
     ),
     Reason(
         r"unsupported startup parameter(?: in options)?: (?P<name>\w+)",
@@ -121,39 +128,46 @@ REASONS = (
         r"the database system is (?P<state>[^\n]*)",
         "the server is {state}",
         "try again in a moment",
+        ServerDown,
     ),
     Reason(
         r"received invalid response|expected authentication request|"
         r"server sent an error response during SSL exchange|unsupported frontend protocol",
         "what answers there is not PostgreSQL",
         "another program listens on that port: are host and port right?",
+        ServerDown,
     ),
     Reason(
         r"could not translate host name|Name or service not known|'idna' codec|"
         r"nodename nor servname|failed to resolve host|Temporary failure in name resolution",
         "the host name cannot be resolved",
         "check the spelling of the host and the DNS",
+        ServerDown,
     ),
     Reason(
         r"timeout expired|[Tt]imed out",
         "no answer within {timeout}",
         "the server hangs, or a firewall drops the packets; "
         "connection.connect_timeout in agentdb.toml changes the limit",
+        ServerDown,
     ),
     Reason(
         r"Connection refused",
         "connection refused",
         "no server listens there: is it running, and are host and port right?",
+        ServerDown,
     ),
     Reason(
         r"No route to host|Network is unreachable|Host is down",
         "the network has no way to that host",
         "check the network or VPN, and the host's address",
+        ServerDown,
     ),
     Reason(
         r'socket "(?P<socket>.*?)" failed: No such file or directory',
         "there is no server socket {socket}",
         "no server listens there: is it running, and are socket directory and port right?",
+        ServerDown,
     ),
     Reason(
         r"Permission denied",
@@ -164,6 +178,7 @@ REASONS = (
         r"server closed the connection unexpectedly|Connection reset by peer",
         "the server closed the connection",
         "is it PostgreSQL that listens there? Its log says why",
+        ServerDown,
     ),
 )
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.settings import dotenv, file, sources
 from agentdb_cli.settings.file import SettingsFile
-from agentdb_cli.settings.keys import Scalar, milliseconds
+from agentdb_cli.settings.keys import CATALOG, Scalar, milliseconds
 from agentdb_cli.settings.sources import Candidate, NoDatabaseChosen, Target
 
 __all__ = [
@@ -96,6 +96,11 @@ class Settings:
     connection: Connection
     migrations: Migrations
     server: Server
+    health: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    catalog: Mapping[str, Any] = field(default_factory=dict)
+    """The file's own tables of `pack.toml`'s kind: heartbeats, metrics …"""
+    pack_chosen: bool = False
+    """Whether somebody named the pack, or it is merely the default."""
 
 
 def resolve(
@@ -131,6 +136,9 @@ def resolve(
         connection=_connection(layer, flags, variables),
         migrations=_migrations(layer, settings_file),
         server=_server(layer, settings_file),
+        health=layer.get("health", {}),
+        catalog={name: layer[name] for name in CATALOG if name in layer},
+        pack_chosen=flags.pack is not None or "pack" in layer,
     )
 
 

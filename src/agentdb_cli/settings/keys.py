@@ -54,6 +54,12 @@ def _days(value: object) -> int:
     return value
 
 
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a number")
+    return float(value)
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -70,7 +76,7 @@ ANY_NAME = "*"
 """Stands for any key in a table of rules."""
 
 # What agentdb knows of the tables, in the words of pack.toml.
-_CATALOG: dict[str, Any] = {
+CATALOG: dict[str, Any] = {
     "retention": {ANY_NAME: {"time_column": _text, "days": _days, "enabled": _flag}},
     "collections": {
         ANY_NAME: {
@@ -83,7 +89,13 @@ _CATALOG: dict[str, Any] = {
             "distance": _text,
         }
     },
-    "heartbeats": {"table": _text, "agent_column": _text, "time_column": _text},
+    "heartbeats": {
+        "table": _text,
+        "agent_column": _text,
+        "time_column": _text,
+        "interval_seconds": _number,
+        "missed_warning": _number,
+    },
     "metrics": {"table": _text, "name_column": _text, "value_column": _text, "time_column": _text},
 }
 
@@ -99,7 +111,8 @@ _DATABASE: dict[str, Any] = {
         "statement_timeout": milliseconds,
     },
     "migrations": {"dir": _text, "table": _text, "lock_wait": milliseconds},
-    **_CATALOG,
+    "health": {ANY_NAME: {"warning": _number, "critical": _number}},
+    **CATALOG,
 }
 TOP: dict[str, Any] = {
     **_DATABASE,
