@@ -11,7 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from agentdb_cli import __version__
-from agentdb_cli.commands.invocation import Invocation, with_global_options
+from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.registration import with_global_options
 from agentdb_cli.errors import AgentdbError, nearest
 
 

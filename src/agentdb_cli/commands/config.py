@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, group, register
+from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.registration import group, register
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.render import duration
 from agentdb_cli.settings import Candidate, NoDatabaseChosen, Settings, Target, resolve

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, register
+from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.registration import register
 from agentdb_cli.errors import ConnectionFailed, ServerDown, SettingsError, nearest
 from agentdb_cli.render import duration, style
 

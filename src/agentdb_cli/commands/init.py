@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, register
+from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.registration import register
 from agentdb_cli.errors import AgentdbError
 
 app = typer.Typer(add_completion=False)

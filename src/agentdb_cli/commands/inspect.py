@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, group, register
+from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.registration import group, register
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.monitoring import inspections
 

@@ -1,110 +1,22 @@
-"""What every command shares: the global options, settings, output, connection.
-
-A command function takes an `Invocation` first and its own options after it;
-`register` adds the global options to it, so that they are accepted before and
-after the command's name alike.
-"""
+"""One run of one command: its options, settings, output and connections."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from agentdb_cli.commands.global_options import GlobalOptions
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.render import Format, Output
 from agentdb_cli.settings import Flags, Settings, resolve
 
 if TYPE_CHECKING:
     from agentdb_cli.postgres.connect import Connection
-
-_PANEL = "Global options"
-
-
-@dataclass(frozen=True, slots=True)
-class GlobalOptions:
-    """The options that every command takes; None means "not given here"."""
-
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--url",
-            "-d",
-            metavar="URL",
-            help="Database: a libpq URL or conninfo, or 'embedded'.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    env: Annotated[
-        str | None,
-        typer.Option(
-            "--env",
-            "-e",
-            metavar="NAME",
-            help="An environment of agentdb.toml.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="Settings file instead of the nearest agentdb.toml.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    pack: Annotated[
-        str | None,
-        typer.Option(
-            "--pack", metavar="NAME", help="The schema pack in use.", rich_help_panel=_PANEL
-        ),
-    ] = None
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            "--schema",
-            metavar="NAME",
-            help="Schema for the pack's tables instead of public.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    lock_timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--lock-timeout",
-            metavar="TIME",
-            help="Longest wait for a lock, such as 5s (default) or 500ms.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            "--format", "-f", help="Format of the result on stdout.", rich_help_panel=_PANEL
-        ),
-    ] = None
-    quiet: Annotated[
-        bool | None,
-        typer.Option("--quiet", "-q", help="No notices on stderr.", rich_help_panel=_PANEL),
-    ] = None
-    debug: Annotated[
-        bool | None,
-        typer.Option("--debug", help="Show a traceback with an error.", rich_help_panel=_PANEL),
-    ] = None
-
-    def over(self, outer: GlobalOptions) -> GlobalOptions:
-        """These options, completed by those given further left."""
-        given = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
-        return replace(outer, **given)
 
 
 class Invocation:
@@ -249,68 +161,6 @@ class Invocation:
             source=self.settings.target.source,
             ask_password=ask_password,
         )
-
-
-def group(help: str) -> typer.Typer:
-    """A group of commands that takes the global options before a command's name as well.
-
-    Args:
-        help: the line that `agentdb --help` shows for it.
-    """
-    app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-    def options(run: Invocation) -> None:
-        """Nothing of its own: the options reach the command through the context."""
-
-    app.callback(help=help)(with_global_options(options))
-    return app
-
-
-def register(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Callable[..., Any]]:
-    """Decorator: add a function to `app` as command `name`, with the global options."""
-
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        app.command(name, **settings)(with_global_options(function))
-        return function
-
-    return add
-
-
-def with_global_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function(invocation, …)` as Typer wants it: a context and all options."""
-    signature = inspect.signature(function, eval_str=True)
-    own = list(signature.parameters.values())[1:]
-    context = inspect.Parameter(
-        "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
-    )
-    shared = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=annotation,
-        )
-        for name, annotation in _global_annotations().items()
-    ]
-
-    @functools.wraps(function)
-    def run(ctx: typer.Context, **arguments: Any) -> Any:
-        given = GlobalOptions(**{p.name: arguments.pop(p.name) for p in shared})
-        options = given.over(ctx.obj) if isinstance(ctx.obj, GlobalOptions) else given
-        ctx.obj = options
-        if any(p.name == "subcommand" for p in own):
-            arguments["subcommand"] = ctx.invoked_subcommand
-        return function(Invocation(options, ctx.command_path.partition(" ")[2]), **arguments)
-
-    parameters = [context, *(p for p in own if p.name != "subcommand"), *shared]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
-
-
-@functools.cache
-def _global_annotations() -> dict[str, Any]:
-    return inspect.get_annotations(GlobalOptions, eval_str=True)
 
 
 def _ask_password(prompt: str) -> str:

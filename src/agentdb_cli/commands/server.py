@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, group, register
+from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.registration import group, register
 from agentdb_cli.errors import AgentdbError, ServerError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_cli.commands.invocation import Invocation, register, with_global_options
+from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.migrate import baseline
 from agentdb_cli.commands.migrate.options import (
     AllowChanged,
@@ -23,6 +23,7 @@ from agentdb_cli.commands.migrate.options import (
     job_of,
     progress_of,
 )
+from agentdb_cli.commands.registration import register, with_global_options
 from agentdb_cli.errors import AgentdbError, SettingsError
 from agentdb_cli.render import duration
 

@@ -1,0 +1,75 @@
+"""How a function becomes a command: with the global options, accepted before and after its name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from agentdb_cli.commands.global_options import GlobalOptions
+from agentdb_cli.commands.invocation import Invocation
+
+
+def group(help: str) -> typer.Typer:
+    """A group of commands that takes the global options before a command's name as well.
+
+    Args:
+        help: the line that `agentdb --help` shows for it.
+    """
+    app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+    def options(run: Invocation) -> None:
+        """Nothing of its own: the options reach the command through the context."""
+
+    app.callback(help=help)(with_global_options(options))
+    return app
+
+
+def register(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Callable[..., Any]]:
+    """Decorator: add a function to `app` as command `name`, with the global options."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        app.command(name, **settings)(with_global_options(function))
+        return function
+
+    return add
+
+
+def with_global_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function(invocation, …)` as Typer wants it: a context and all options."""
+    signature = inspect.signature(function, eval_str=True)
+    own = list(signature.parameters.values())[1:]
+    context = inspect.Parameter(
+        "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    shared = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=annotation,
+        )
+        for name, annotation in _global_annotations().items()
+    ]
+
+    @functools.wraps(function)
+    def run(ctx: typer.Context, **arguments: Any) -> Any:
+        given = GlobalOptions(**{p.name: arguments.pop(p.name) for p in shared})
+        options = given.over(ctx.obj) if isinstance(ctx.obj, GlobalOptions) else given
+        ctx.obj = options
+        if any(p.name == "subcommand" for p in own):
+            arguments["subcommand"] = ctx.invoked_subcommand
+        return function(Invocation(options, ctx.command_path.partition(" ")[2]), **arguments)
+
+    parameters = [context, *(p for p in own if p.name != "subcommand"), *shared]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+@functools.cache
+def _global_annotations() -> dict[str, Any]:
+    return inspect.get_annotations(GlobalOptions, eval_str=True)
