@@ -67,7 +67,7 @@ class TestApplying:
         directory = files({"1_a.sql": "CREATE TABLE a ();"})
         cli("migrate", "-d", database.url, "--dir", directory)
         again = cli("migrate", "-d", database.url, "--dir", directory)
-        assert again.out.startswith("nothing pending, 1 files, database postgresql://")
+        assert again.out.startswith("nothing pending, 1 file, database postgresql://")
 
     def test_the_tracking_row(
         self, cli: Cli, database: Database, files: Callable[..., Path]
@@ -457,6 +457,8 @@ class TestRefusedBeforeAnythingRuns:
             "which this PostgreSQL 18 server does not have\n"
         )
         assert database18.execute("SELECT version FROM agentdb_migrations") == [(1,)]
+        again = cli("migrate", "-d", database18.url, "--dir", directory, "--skip-unavailable")
+        assert again.out.startswith("nothing to apply, 2 files, ")
 
 
 class TestHistoryAgainstFiles:

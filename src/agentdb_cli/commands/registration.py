@@ -11,6 +11,7 @@ import typer
 
 from agentdb_cli.commands.global_options import GlobalOptions
 from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.errors import SettingsError
 
 
 def group(help: str) -> typer.Typer:
@@ -36,6 +37,29 @@ def register(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Call
         return function
 
     return add
+
+
+def by_default(app: typer.Typer, function: Callable[..., Any], help: str) -> None:
+    """Make `function` what a group does when no sub-command is named, with its options.
+
+    Args:
+        help: the help of the group.
+    """
+    first, *own = inspect.signature(function, eval_str=True).parameters.values()
+    subcommand = inspect.Parameter("subcommand", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+    def callback(run: Invocation, subcommand: str | None, **arguments: Any) -> Any:
+        if subcommand is None:
+            return function(run, **arguments)
+        if any(arguments.values()):
+            raise SettingsError(
+                f"options of {run.command} stand before '{subcommand}'",
+                hint=f"write them after it: agentdb {run.command} {subcommand} …",
+            )
+        return None
+
+    callback.__signature__ = inspect.Signature([first, subcommand, *own])  # type: ignore[attr-defined]
+    app.callback(help=help)(with_global_options(callback))
 
 
 def with_global_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,51 +22,18 @@ from agentdb_cli.commands.migrate.options import (
     job_of,
     progress_of,
 )
-from agentdb_cli.commands.registration import register, with_global_options
-from agentdb_cli.errors import AgentdbError, SettingsError
+from agentdb_cli.commands.registration import by_default, register
+from agentdb_cli.errors import AgentdbError
 from agentdb_cli.render import duration
 
 if TYPE_CHECKING:
     from agentdb_cli.migrations.apply import Done
     from agentdb_cli.migrations.history import Details
-    from agentdb_cli.migrations.plan import Entry, Tolerance
+    from agentdb_cli.migrations.plan import Entry
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 
-@app.callback()
-@with_global_options
-def migrate(
-    run: Invocation,
-    subcommand: str | None,
-    directory: Directory = None,
-    variables: Variables = None,
-    dry_run: DryRun = False,
-    lock_wait: LockWait = None,
-    allow_changed: AllowChanged = False,
-    allow_missing: AllowMissing = False,
-    out_of_order: OutOfOrder = False,
-    skip_unavailable: SkipUnavailable = False,
-) -> None:
-    """Apply numbered SQL migrations.
-
-    Without a sub-command: apply what is pending, each file in one transaction
-    together with its row in the tracking table.
-    """
-    from agentdb_cli.migrations.plan import Tolerance
-
-    tolerance = Tolerance(allow_changed, out_of_order, allow_missing, skip_unavailable)
-    own = (directory, variables, dry_run, lock_wait, tolerance != Tolerance())
-    if subcommand is None:
-        _up(run, directory, variables, dry_run, lock_wait, tolerance)
-    elif any(own):
-        raise SettingsError(
-            f"options of migrate stand before '{subcommand}'",
-            hint=f"write them after it: agentdb migrate {subcommand} …",
-        )
-
-
-@register(app, "up")
 def up(
     run: Invocation,
     directory: Directory = None,
@@ -80,10 +46,48 @@ def up(
     skip_unavailable: SkipUnavailable = False,
 ) -> None:
     """Apply what is pending (the same as plain `agentdb migrate`)."""
-    from agentdb_cli.migrations.plan import Tolerance
+    from dataclasses import replace
 
+    from agentdb_cli.migrations import runner
+    from agentdb_cli.migrations.plan import Tolerance
+    from agentdb_cli.postgres.connect import place
+
+    job = job_of(run, directory, variables, lock_wait)
     tolerance = Tolerance(allow_changed, out_of_order, allow_missing, skip_unavailable)
-    _up(run, directory, variables, dry_run, lock_wait, tolerance)
+    job = replace(job, tolerance=tolerance)
+    started = time.monotonic()
+    with run.connect() as connection:
+        where = place(connection)
+        if dry_run:
+            prepared = runner.check(connection, job, progress_of(run))
+            _show_pending(run, [p.file.label for p in prepared], where)
+            return
+        done = runner.migrate(connection, job, progress_of(run))
+    if not run.output.for_people:
+        run.output.rows(_DONE_COLUMNS, [_done_row(item) for item in done])
+    total = f"in {duration(time.monotonic() - started)}"
+    if done:
+        run.output.line(f"{len(done)} applied {total}, database {where}")
+    elif job.directory.files:
+        # Files that were left out are pending still.
+        nothing = "nothing to apply" if skip_unavailable else "nothing pending"
+        count = len(job.directory.files)
+        files = f"{count} file{'' if count == 1 else 's'}"
+        run.output.line(f"{nothing}, {files}, database {where}")
+    else:
+        run.output.line(f"no migrations in {job.directory.path}")
+
+
+by_default(
+    app,
+    up,
+    """Apply numbered SQL migrations.
+
+    Without a sub-command: apply what is pending, each file in one transaction
+    together with its row in the tracking table.
+    """,
+)
+register(app, "up")(up)
 
 
 @register(app, "status")
@@ -112,40 +116,6 @@ def status(
 
 
 register(app, "baseline")(baseline.baseline)
-
-
-def _up(
-    run: Invocation,
-    directory: Path | None,
-    variables: list[str] | None,
-    dry_run: bool,
-    lock_wait: str | None,
-    tolerance: Tolerance,
-) -> None:
-    from dataclasses import replace
-
-    from agentdb_cli.migrations import runner
-    from agentdb_cli.postgres.connect import place
-
-    job = job_of(run, directory, variables, lock_wait)
-    job = replace(job, tolerance=tolerance)
-    started = time.monotonic()
-    with run.connect() as connection:
-        where = place(connection)
-        if dry_run:
-            prepared = runner.check(connection, job, progress_of(run))
-            _show_pending(run, [p.file.label for p in prepared], where)
-            return
-        done = runner.migrate(connection, job, progress_of(run))
-    if not run.output.for_people:
-        run.output.rows(_DONE_COLUMNS, [_done_row(item) for item in done])
-    total = f"in {duration(time.monotonic() - started)}"
-    if done:
-        run.output.line(f"{len(done)} applied {total}, database {where}")
-    elif job.directory.files:
-        run.output.line(f"nothing pending, {len(job.directory.files)} files, database {where}")
-    else:
-        run.output.line(f"no migrations in {job.directory.path}")
 
 
 def _show_pending(run: Invocation, labels: list[str], where: str) -> None:
