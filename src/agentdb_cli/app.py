@@ -170,8 +170,6 @@ def _usage_error(error: typer.TyperException) -> int:
 
 def _unexpected(error: Exception) -> AgentdbError:
     """An exception that no command foresaw, as an error of ours."""
-    if isinstance(error, AgentdbError):
-        return error
     psycopg = sys.modules.get("psycopg")
     if psycopg is not None and isinstance(error, psycopg.Error):
         from agentdb_cli.postgres.connect import database_error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -53,8 +54,6 @@ def health(
 
     Exit code: 0 ok, 1 warning, 2 critical, 3 unknown.
     """
-    import sys
-
     checks = _chosen(run, only or (), skip or ())
     while True:
         started = time.monotonic()
@@ -106,15 +105,12 @@ def _examine(run: Invocation, checks: Sequence[Check], timeout: float) -> list[F
                 timeout=timeout,
                 own_pack=settings.pack_chosen,
             )
-            locked = [f for f in findings if f.detail == monitoring.LOCKED]
-            if locked:
+            if any(finding.detail == monitoring.LOCKED for finding in findings):
                 findings = monitoring.with_blockers(findings, monitoring.blockers(connection))
-    except ServerDown as error:
-        return [monitoring.Finding(REACHABLE, monitoring.Status.critical, None, error.message)]
-    except ConnectionFailed as error:
-        return [monitoring.Finding(REACHABLE, monitoring.Status.unknown, None, error.message)]
-    except TimeoutError as error:
+    except (ServerDown, TimeoutError) as error:
         return [monitoring.Finding(REACHABLE, monitoring.Status.critical, None, str(error))]
+    except ConnectionFailed as error:
+        return [monitoring.Finding(REACHABLE, monitoring.Status.unknown, None, str(error))]
     return list(findings)
 
 
@@ -157,8 +153,6 @@ def _row(finding: Finding) -> dict[str, object]:
 
 
 def _table(run: Invocation, findings: Sequence[Finding], status: Status, seconds: float) -> None:
-    import sys
-
     styles = {"ok": "ok", "warning": "warning", "critical": "error"}
     order = ("critical", "warning", "unknown", "ok", "skipped")
     for finding in sorted(findings, key=lambda f: order.index(f.status.name)):

@@ -65,7 +65,7 @@ def final_catalog(live: Connection, scratch: Connection, job: Job) -> Catalog:
     files = _possible(live, job)
     directory = job.directory._replace(files=files, ignored=())
     runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
-    return _catalog(scratch, job, without=_lacking(live, scratch))
+    return _catalog(scratch, job, _lacking(live, scratch))
 
 
 def detect(live: Connection, scratch: Connection, job: Job) -> tuple[Trace, ...]:
@@ -126,11 +126,11 @@ def _states(
     live: Connection, scratch: Connection, job: Job
 ) -> Iterator[tuple[MigrationFile, Catalog]]:
     """Apply the files one by one; each with the catalog after it."""
-    files = _possible(live, job)
+    files, without = _possible(live, job), _lacking(live, scratch)
     for number, file in enumerate(files, start=1):
         directory = job.directory._replace(files=files[:number], ignored=())
         runner.migrate(scratch, replace(job, directory=directory), runner.Progress())
-        yield file, _catalog(scratch, job, without=_lacking(live, scratch))
+        yield file, _catalog(scratch, job, without)
 
 
 def _possible(live: Connection, job: Job) -> tuple[MigrationFile, ...]:

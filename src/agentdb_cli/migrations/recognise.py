@@ -61,8 +61,7 @@ def recognise(live: Connection, scratch: Scratch, settings: Settings) -> tuple[F
     """
     settings = replace(settings, schema=None)
     fits: list[Fit] = []
-    schemas = _schemas(live)
-    actual = {home: _columns(snapshot(live, home)) for home in schemas}
+    actual = {home: _columns(snapshot(live, home)) for home in _schemas(live)}
     for name in packs.names():
         job = of_pack(settings, name)
         with scratch() as connection:
@@ -70,18 +69,18 @@ def recognise(live: Connection, scratch: Scratch, settings: Settings) -> tuple[F
         if packs.load(name).movable:
             wanted = {column for schema, column in expected if schema == ""}
             for home, columns in actual.items():
-                own = {column for schema, column in columns if schema == ""}
-                fits.append(Fit(name, home, len(own & wanted), len(own)))
-        elif schemas:
+                unqualified = {column for schema, column in columns if schema == ""}
+                fits.append(Fit(name, home, len(unqualified & wanted), len(unqualified)))
+        else:
             touched = {schema for schema, _ in expected}
-            own_columns = {c for c in actual[schemas[0]] if c[0] in touched}
-            fits.append(Fit(name, None, len(own_columns & expected), len(own_columns)))
+            own = {column for column in actual["public"] if column[0] in touched}
+            fits.append(Fit(name, None, len(own & expected), len(own)))
     good = [fit for fit in fits if fit.share >= ENOUGH]
     return tuple(sorted(good, key=lambda fit: (-fit.explained, -fit.share, fit.pack)))
 
 
 def _schemas(connection: Connection) -> list[str]:
-    """The schemas that hold tables, public first."""
+    """The schemas that hold tables, and public in any case, first."""
     rows = connection.execute(
         "SELECT DISTINCT schemaname::text FROM pg_tables"
         " WHERE schemaname !~ '^pg_' AND schemaname <> 'information_schema'"
