@@ -103,10 +103,10 @@ class Invocation:
         )
         target = self.settings.target
         if target.embedded:
-            cluster = embedded.find(self.settings.server)
-            postmaster = cluster.postmaster() if cluster else None
-            if cluster is None or postmaster is None:
+            running = embedded.find_running(self.settings.server)
+            if running is None:
                 raise ServerDown("the embedded server is not running", hint="agentdb server start")
+            cluster, postmaster = running
             keywords = cluster.keywords(postmaster, self.embedded_database())
         else:
             keywords = connect.parameters(target)

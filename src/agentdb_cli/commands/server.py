@@ -58,11 +58,12 @@ def stop(run: Invocation, dry_run: DryRun = False) -> None:
     """Stop it; sessions are ended, committed rows are safe."""
     from agentdb_cli.postgres import embedded
 
-    cluster = embedded.find(run.settings.server)
-    postmaster = cluster.postmaster() if cluster else None
-    if cluster is None or postmaster is None:
+    running = embedded.find_running(run.settings.server)
+    if running is None:
         run.output.line("not running")
-    elif dry_run:
+        return
+    cluster, postmaster = running
+    if dry_run:
         run.output.line(f"would stop pid {postmaster.pid} of {cluster.layout.data}")
     else:
         cluster.stop()
@@ -135,11 +136,10 @@ def psql(
 def _running(run: Invocation) -> tuple[Cluster, Postmaster]:
     from agentdb_cli.postgres import embedded
 
-    cluster = embedded.find(run.settings.server)
-    postmaster = cluster.postmaster() if cluster else None
-    if cluster is None or postmaster is None:
+    running = embedded.find_running(run.settings.server)
+    if running is None:
         raise ServerError("the embedded server is not running", hint="agentdb server start")
-    return cluster, postmaster
+    return running
 
 
 def _state(

@@ -19,7 +19,15 @@ from agentdb_cli.postgres.embedded.layout import Layout, Notify, ensure_owner, f
 from agentdb_cli.postgres.embedded.postmaster import Postmaster
 from agentdb_cli.settings import Server
 
-__all__ = ["Cluster", "Notify", "Postmaster", "create_database", "ensure_running", "find"]
+__all__ = [
+    "Cluster",
+    "Notify",
+    "Postmaster",
+    "create_database",
+    "ensure_running",
+    "find",
+    "find_running",
+]
 
 
 def find(settings: Server) -> Cluster | None:
@@ -38,6 +46,17 @@ def find(settings: Server) -> Cluster | None:
     return Cluster(programs, Layout.of(settings.data_dir, programs.major), owner)
 
 
+def find_running(settings: Server) -> tuple[Cluster, Postmaster] | None:
+    """The embedded server if it runs, without starting it.
+
+    Raises:
+        ServerError: the wheel is missing, or the user has no home directory.
+    """
+    cluster = find(settings)
+    postmaster = cluster.postmaster() if cluster else None
+    return (cluster, postmaster) if cluster and postmaster else None
+
+
 def ensure_running(
     settings: Server, notify: Notify, port: int | None = None
 ) -> tuple[Cluster, Postmaster]:
@@ -51,14 +70,13 @@ def ensure_running(
     Raises:
         ServerError: it could not be made or started.
     """
-    cluster = find(settings)
-    running = cluster.postmaster() if cluster else None
-    if cluster is None or running is None or not running.ready:
-        programs = binaries.embedded()
-        owner = ensure_owner(notify)
-        cluster = Cluster(programs, Layout.of(settings.data_dir, programs.major), owner)
-        running = cluster.start(notify, port or settings.port)
-    return cluster, running
+    running = find_running(settings)
+    if running is not None and running[1].ready:
+        return running
+    programs = binaries.embedded()
+    owner = ensure_owner(notify)
+    cluster = Cluster(programs, Layout.of(settings.data_dir, programs.major), owner)
+    return cluster, cluster.start(notify, port or settings.port)
 
 
 def create_database(connection: Connection, name: str) -> bool:
