@@ -388,3 +388,17 @@ def test_a_working_directory_that_was_removed() -> None:
         "the working directory no longer exists",
         "cd to another one",
     )
+
+
+# --- Where samples of earlier runs are kept ----------------------------------
+
+
+def test_samples_are_kept_below_the_state_directory() -> None:
+    assert settings({"XDG_STATE_HOME": "/state", "HOME": "/me"}).state_directory == Path(
+        "/state/agentdb"
+    )
+    assert settings({"HOME": "/me"}).state_directory == Path("/me/.local/state/agentdb")
+    assert settings({"XDG_STATE_HOME": "relative", "HOME": "/me"}).state_directory == Path(
+        "/me/.local/state/agentdb"
+    )
+    assert settings({}).state_directory is None

@@ -101,6 +101,8 @@ class Settings:
     """The file's own tables of `pack.toml`'s kind: heartbeats, metrics …"""
     pack_chosen: bool = False
     """Whether somebody named the pack, or it is merely the default."""
+    state_directory: Path | None = None
+    """Where samples of earlier runs are kept; None without a home directory."""
 
 
 def resolve(
@@ -139,6 +141,7 @@ def resolve(
         health=layer.get("health", {}),
         catalog={name: layer[name] for name in CATALOG if name in layer},
         pack_chosen=flags.pack is not None or "pack" in layer,
+        state_directory=_state_directory(environ),
     )
 
 
@@ -202,6 +205,14 @@ def _migrations(layer: Mapping[str, Any], settings_file: SettingsFile | None) ->
 def _server(layer: Mapping[str, Any], settings_file: SettingsFile | None) -> Server:
     table = dict(layer.get("server", {}))
     return Server(data_dir=_beside(settings_file, table.get("data_dir")), port=table.get("port"))
+
+
+def _state_directory(environ: Mapping[str, str]) -> Path | None:
+    """`agentdb` below XDG_STATE_HOME, or below ~/.local/state as its specification says."""
+    state, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "")
+    if Path(state).is_absolute():  # its rule: ignore relative ones
+        return Path(state) / "agentdb"
+    return Path(home) / ".local" / "state" / "agentdb" if home else None
 
 
 def _beside(settings_file: SettingsFile | None, name: str | None) -> Path | None:
