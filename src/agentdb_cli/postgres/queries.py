@@ -1,11 +1,17 @@
-"""The SQL that agentdb ships: one query a file, under the top-level `sql/`."""
+"""The SQL that agentdb ships: one query a file, under the top-level `sql/`.
+
+A line that ends in `-- server >= 16` or `-- server < 16` belongs to those
+servers alone, so that one text serves all versions.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_ONLY = re.compile(r"^(?P<line>.*?)\s*--\s*server\s*(?P<operator>>=|<)\s*(?P<major>\d+)\s*$")
 
 
 @cache
@@ -26,3 +32,17 @@ def query(name: str) -> str:
         FileNotFoundError: there is no such query (a defect of agentdb).
     """
     return (sql_directory() / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def for_server(text: str, major: int) -> str:
+    """A query for a server: lines that belong to other major versions are empty."""
+    lines = []
+    for line in text.splitlines():
+        only = _ONLY.match(line)
+        if only is None:
+            lines.append(line)
+        elif (major >= int(only["major"])) == (only["operator"] == ">="):
+            lines.append(only["line"])
+        else:
+            lines.append("")  # so that the numbers of the lines stay
+    return "\n".join(lines)

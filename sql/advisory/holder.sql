@@ -1,4 +1,4 @@
--- title: who holds the advisory lock of a migration run
+-- title: who holds one of our advisory locks
 -- The lock's key is the pair (:classid, :objid), in this database.
 SELECT a.pid, a.application_name, a.usename, coalesce(host(a.client_addr), 'local'), a.backend_start
 FROM pg_catalog.pg_locks AS l

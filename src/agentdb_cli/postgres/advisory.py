@@ -1,0 +1,49 @@
+"""Advisory locks by name: what may run once at a time in a database."""
+
+from __future__ import annotations
+
+import zlib
+
+from psycopg.pq import TransactionStatus
+
+from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.queries import query
+
+CLASS = 0x61676462  # "agdb": tells our advisory locks from an application's
+
+
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take the lock of a name for this session, unless another one has it.
+
+    Never waits: a session blocked in pg_advisory_lock holds a snapshot, and
+    CREATE INDEX CONCURRENTLY in the session that has the lock would wait for
+    it for ever.
+    """
+    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", _key(name)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def unlock(connection: Connection, name: str) -> None:
+    """Give the lock back; if the connection is lost or in a transaction, closing it does."""
+    if connection.info.transaction_status is TransactionStatus.IDLE:
+        connection.execute("SELECT pg_advisory_unlock(%s, %s)", _key(name))
+
+
+def holder(connection: Connection, name: str) -> str:
+    """Who has the lock of a name: `pid 12 (agentdb migrate, me@local), connected since …`."""
+    text = query("advisory/holder").replace(":classid", str(CLASS))
+    row = connection.execute(text.replace(":objid", str(_hash(name))).encode()).fetchone()
+    if row is None:
+        return "it has just ended"
+    pid, application, user, host, since = row
+    return f"pid {pid} ({application}, {user}@{host}), connected since {since:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _hash(name: str) -> int:
+    return zlib.crc32(name.encode())
+
+
+def _key(name: str) -> tuple[int, int]:
+    """The key as PostgreSQL's two signed 32-bit integers."""
+    number = _hash(name)
+    return CLASS, number - 2**32 if number >= 2**31 else number
