@@ -151,11 +151,9 @@ _agentdb_command() {
         'migrate baseline')
             commands='' options="$shared --detect --dir --set --dry-run" ;;
         'health')
-            commands='' options="$shared --only --skip --timeout --watch --for" ;;
+            commands='' options="--only --skip --timeout --watch --format -f --url -d --env -e --config --pack --schema --lock-timeout --quiet -q --debug --help -h" ;;
         'inspect')
-            commands='list cancel kill activity advisory-locks bloat bloat-exact blocking cache-hit checkpoints connections database-sizes database-stats dead-tuples duplicate-indexes extensions idle-in-transaction index-sizes index-usage invalid-indexes io locks long-running missing-fk-indexes partitions prepared-transactions progress replication replication-slots roles seq-scans sequences settings stale-statistics subscriptions table-sizes temp-files toast unused-indexes vacuum-status vector-columns vector-indexes wal wraparound' options="$shared" ;;
-        'inspect list')
-            commands='' options="$shared" ;;
+            commands='cancel kill activity advisory-locks bloat bloat-exact blocking cache-hit checkpoints connections database-sizes database-stats dead-tuples duplicate-indexes extensions idle-in-transaction index-sizes index-usage invalid-indexes io locks long-running missing-fk-indexes partitions prepared-transactions progress replication replication-slots roles seq-scans sequences settings stale-statistics subscriptions table-sizes temp-files toast unused-indexes vacuum-status vector-columns vector-indexes wal wraparound' options="$shared --list" ;;
         'inspect cancel')
             commands='' options="$shared --yes -y --dry-run" ;;
         'inspect kill')
@@ -249,13 +247,14 @@ _agentdb_command() {
 # Sets kind and candidates for the value of option $1; fails if it takes none.
 _agentdb_value() {
     case "$path $1" in
+        'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
+        'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir') kind=directories candidates='' ;;
-        *' --for') kind=words candidates='nagios prometheus' ;;
         *) return 1 ;;
     esac
 }

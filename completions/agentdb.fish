@@ -91,12 +91,16 @@ end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'health' 'inspect' 'inspect list' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
 function __agentdb_takes_value
     switch $argv[1]
+        case 'health --format'
+            return 0
+        case 'health -f'
+            return 0
         case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --sort'
             return 0
         case '* --env' '* -e'
@@ -108,8 +112,6 @@ function __agentdb_takes_value
         case '* --format' '* -f'
             return 0
         case '* --dir'
-            return 0
-        case '* --for'
             return 0
         case '*'
             return 1
@@ -140,7 +142,6 @@ complete -c agentdb -n "__agentdb_at 'packs'" -a diff -d 'Show how the database 
 complete -c agentdb -n "__agentdb_at 'migrate'" -a up -d 'Apply what is pending (the same as plain `agentdb migrate`)'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a status -d 'Show every migration: applied, pending, changed since, or missing'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a baseline -d 'Record migrations as applied that were applied by other means, without running them'
-complete -c agentdb -n "__agentdb_at 'inspect'" -a list -d 'List the inspections, with what each needs'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a cancel -d 'Cancel the statement that a session runs, after showing it'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a kill -d 'End a session, after showing what it does; its open transaction is rolled back'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a activity -d 'Sessions of clients: what each does and waits for, and since when'
@@ -218,10 +219,19 @@ complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l dry-run -d 'Show wha
 complete -c agentdb -n "__agentdb_at 'health'" -l only -x -d 'Run this check alone'
 complete -c agentdb -n "__agentdb_at 'health'" -l skip -x -d 'Leave this check out'
 complete -c agentdb -n "__agentdb_at 'health'" -l timeout -x -d 'Seconds until no answer is an answer'
-complete -c agentdb -n "__agentdb_at 'health'" -l watch -x -d 'Repeat'
-complete -c agentdb -n "__agentdb_at 'health'" -l for -x -a 'nagios prometheus' -d 'Write it for a monitoring system'
+complete -c agentdb -n "__agentdb_at 'health' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l watch -x -d 'Repeat until Ctrl-C'
+complete -c agentdb -n "__agentdb_at 'health'" -l format -s f -x -a 'table json jsonl csv plain nagios prometheus' -d 'Format of the result on stdout'
+complete -c agentdb -n "__agentdb_at 'health'" -l url -s d -x -d 'Database: a libpq URL or conninfo, or \'embedded\''
+complete -c agentdb -n "__agentdb_at 'health'" -l env -s e -x -a '(__agentdb_environments)' -d 'An environment of agentdb.toml'
+complete -c agentdb -n "__agentdb_at 'health'" -l config -r -F -d 'Settings file instead of the nearest agentdb.toml'
+complete -c agentdb -n "__agentdb_at 'health'" -l pack -x -a 'agentdb automagik background-agents gathering openagent project-2501' -d 'The schema pack in use'
+complete -c agentdb -n "__agentdb_at 'health'" -l schema -x -d 'Schema for the pack\'s tables instead of public'
+complete -c agentdb -n "__agentdb_at 'health'" -l lock-timeout -x -d 'Longest wait for a lock, such as 5s (default) or 500ms'
+complete -c agentdb -n "__agentdb_at 'health'" -l quiet -s q -d 'No notices on stderr'
+complete -c agentdb -n "__agentdb_at 'health'" -l debug -d 'Show a traceback with an error'
+complete -c agentdb -n "__agentdb_at 'health'" -l help -s h -d 'Show this message and exit'
+complete -c agentdb -n "__agentdb_at 'inspect'" -l list -d 'List the inspections, with what each needs'
 complete -c agentdb -n "__agentdb_at 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
 complete -c agentdb -n "__agentdb_at 'inspect cancel' 'inspect kill'" -l dry-run -d 'Show the session, do nothing'
-complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l limit -s n -x -d 'The most rows to show'
+complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l limit -s n -x -d 'The most rows to show: 50, or with --watch what the terminal has room for'
 complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l sort -x -d 'Order by a column; \'COLUMN desc\' for the most'
-complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l watch -x -d 'Repeat until Ctrl-C'

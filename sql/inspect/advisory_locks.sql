@@ -1,9 +1,12 @@
 -- title: Advisory locks that applications hold or wait for
 -- advice: A lock outlives its work if a pooled session never unlocks it: prefer
 --         pg_advisory_xact_lock. agentdb inspect kill PID frees all locks of a session.
--- columns: key: bigint key; namespace, action: key of two integers; waiting, transaction_age,
---          session_age: interval (a lock is held for the session's age at most)
+-- columns: key: bigint key; namespace, action: key of two integers, with the names that
+--          [advisory_locks] of the pack or of agentdb.toml gives them in this database;
+--          waiting, transaction_age, session_age: interval (a lock is held for the session's
+--          age at most)
 -- sort: granted
+-- names: advisory_locks
 -- requires: role pg_monitor
 SELECT d.datname AS database,
        CASE WHEN l.objsubid = 1
@@ -12,10 +15,12 @@ SELECT d.datname AS database,
        CASE WHEN l.objsubid = 2
             THEN l.classid::bigint - CASE WHEN l.classid::bigint > 2147483647
                                           THEN 4294967296 ELSE 0 END END AS namespace,
+       CASE WHEN l.objsubid = 2 AND l.classid = 1634165858
+            THEN 'agentdb migrate' END AS namespace_name,
        CASE WHEN l.objsubid = 2
             THEN l.objid::bigint - CASE WHEN l.objid::bigint > 2147483647
                                         THEN 4294967296 ELSE 0 END END AS action,
-       CASE WHEN l.objsubid = 2 AND l.classid = 1634165858 THEN 'agentdb migrate' END AS purpose,
+       NULL::text AS action_name,
        l.mode,
        l.granted,
        l.pid,

@@ -13,7 +13,7 @@ SELECT o.kind,
        pg_catalog.round(100 * greatest(o.xid_age / m.freeze_max_age,
                                        o.multixact_age / m.multixact_freeze_max_age), 1)
            AS freeze_percent,
-       pg_catalog.round(100 * greatest(o.xid_age, o.multixact_age) / 2147483648.0, 1)
+       pg_catalog.round(100.0 * greatest(o.xid_age, o.multixact_age) / 2147483648, 1)
            AS limit_percent
 FROM (
     SELECT 'database' AS kind,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from agentdb_cli import __version__
 from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.lazy import LazyGroup, Line
 from agentdb_cli.commands.registration import with_global_options
 from agentdb_cli.errors import AgentdbError, nearest
 
@@ -39,35 +40,16 @@ COMMANDS = {
 }
 
 
-class LazyGroup(TyperGroup):
-    """Loads a command's module only when that command runs.
+class Commands(LazyGroup):
+    """The commands of `COMMANDS`; a test holds their lines equal to the commands' own."""
 
-    `--help` and completion of command names need names and one line of text,
-    which stand in `COMMANDS`; a test holds them equal to the commands' own.
-    """
+    def lines(self, ctx: Any) -> Mapping[str, Line]:
+        """The commands' lines, in the order of `COMMANDS`."""
+        return {name: Line(entry.help, entry.panel) for name, entry in COMMANDS.items()}
 
-    _listing = False
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names of all commands, in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, or a stand-in with its help line while listing."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        if self._listing:
-            return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
-        return load(cmd_name)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help without loading any command."""
-        self._listing = True
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self._listing = False
+    def make(self, ctx: Any, name: str) -> Any:
+        """The command, from its module."""
+        return load(name) if name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that `args` name; an unknown one gets the nearest name."""
@@ -96,7 +78,7 @@ def _version(value: bool) -> None:
 
 
 app = typer.Typer(
-    cls=LazyGroup,
+    cls=Commands,
     add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import typer
 from conftest import Database, Result
 
 
@@ -17,3 +18,10 @@ def inspect(
     rows = json.loads(result.out)
     assert isinstance(rows, list)
     return rows
+
+
+def subcommands(command: object) -> list[str]:
+    """The names of the sub-commands of a group; none of a command."""
+    if not hasattr(command, "list_commands"):
+        return []
+    return command.list_commands(typer.Context(command))

@@ -69,6 +69,8 @@ EXACTLY = {
     "agentdb --url ": NOTHING,
     "agentdb --lock-timeout=": NOTHING,
     "agentdb server start --port ": NOTHING,
+    "agentdb inspect cancel ": NOTHING,
+    "agentdb inspect activity --sort ": NOTHING,
     # What is no command has no sub-commands; after -- there are no options.
     "agentdb nothing ": NOTHING,
     "agentdb server psql -- --": NOTHING,
@@ -84,6 +86,10 @@ AMONG_OTHERS = {
     "agentdb --": ({"--url", "--env", "--version", "--help"}, {"--dir", "--dry-run"}),
     "agentdb migrate --": ({"--url", "--dry-run", "--help"}, {"--check", "--version"}),
     "agentdb migrate status --": ({"--url", "--check", "--help"}, {"--dry-run", "--version"}),
+    "agentdb inspect ": ({"activity", "blocking", "cancel", "kill"}, {"--list", "show"}),
+    "agentdb inspect act": ({"activity"}, {"blocking"}),
+    "agentdb inspect -": ({"--list", "--url"}, {"--limit"}),
+    "agentdb inspect activity -": ({"-n", "--limit", "--watch", "--url"}, {"--list"}),
     "agentdb server start --": ({"--url", "--port", "--help"}, {"--lines", "--version"}),
     "agentdb server logs -": ({"-n", "--lines", "-f"}, {"--port"}),
     "agentdb server --": ({"--help", "--url"}, {"--install-completion"}),
@@ -308,6 +314,13 @@ def test_zsh_and_fish_say_what_a_command_does(
     text = app.COMMANDS[name].help.rstrip(".")
     assert zsh_terminal.offers(f"agentdb {name}")[name] == text
     assert Fish(tmp_path / "home").offers(f"agentdb {name}")[name] == text
+
+
+def test_zsh_and_fish_say_what_an_inspection_shows(zsh_terminal: Terminal, tmp_path: Path) -> None:
+    for shell in (zsh_terminal, Fish(tmp_path / "home")):
+        assert shell.offers("agentdb inspect bloat-")["bloat-exact"] == (
+            "Space that tables and B-tree indexes waste, measured by pgstattuple"
+        )
 
 
 @pytest.mark.parametrize("typed", INSERTED)

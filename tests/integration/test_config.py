@@ -62,6 +62,7 @@ def test_show_says_which_source_won_and_why(
         ["connect timeout", "10.0 s"],
         ["lock timeout", "5.0 s"],
         ["statement timeout  none"],
+        ["inspections", "agentdb's own"],
         [""],
     ]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from conftest import Database, Result
-from inspecting import inspect
+from inspecting import inspect, subcommands
 
 from agentdb_cli import app
 from agentdb_cli.monitoring import checks, inspections
@@ -17,7 +17,7 @@ Cli = Callable[..., Result]
 
 
 def test_list_has_every_inspection(cli: Cli) -> None:
-    listed = cli("inspect", "list", "-f", "plain").out.splitlines()
+    listed = cli("inspect", "--list", "-f", "plain").out.splitlines()
     assert [line.split("\t")[0] for line in listed] == list(inspections.available())
 
 
@@ -25,7 +25,7 @@ def commands() -> set[str]:
     found = set()
     for name in app.COMMANDS:
         command = app.load(name)
-        found |= {name} | {f"{name} {child}" for child in getattr(command, "commands", {})}
+        found |= {name} | {f"{name} {child}" for child in subcommands(command)}
     return found
 
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psycopg
 import pytest
 from conftest import IN_CI, SERVERS, Database, Result
 from inspecting import inspect
 
-from agentdb_cli.monitoring import inspections
+from agentdb_cli.monitoring import inspections, looking
 from agentdb_cli.postgres.embedded.binaries import Binaries
 from agentdb_cli.postgres.embedded.cluster import Cluster
 from agentdb_cli.postgres.embedded.layout import Layout, ensure_owner
@@ -205,7 +206,7 @@ def test_runs_for_a_superuser_for_nobody_and_on_a_standby(
             return
         assert result.code == 0, result.err
         assert isinstance(json.loads(result.out), list)
-    table = inspections.run(server.standby.connection, inspection)
+    table = looking.run(server.standby.connection, inspection)
     assert len(set(table.columns)) == len(table.columns)
     if inspection.sort:
         column, _, direction = inspection.sort.partition(" ")
@@ -244,7 +245,7 @@ def test_does_not_depend_on_the_search_path(database: Database) -> None:
     database.execute("SET search_path = evil, pg_catalog")
     for inspection in inspections.available().values():
         if inspection.extension is None and database.major >= inspection.minimum:
-            inspections.run(database.connection, inspection)
+            looking.run(database.connection, inspection)
 
 
 # --- Sessions ---------------------------------------------------------------------
@@ -451,7 +452,7 @@ def test_advisory_locks(cli: Cli, database: Database) -> None:
         scheduler.execute("SELECT pg_advisory_xact_lock_shared(-1234567890123)")
         run(waiter, "SELECT pg_advisory_lock(42, 7)")
         rows = inspect(cli, database, "advisory-locks")
-    keys = ("key", "namespace", "action", "purpose", "mode", "granted", "pid")
+    keys = ("key", "namespace", "action", "namespace_name", "mode", "granted", "pid")
     assert {tuple(row[key] for key in keys) for row in rows} == {
         (None, 1634165858, -5, "agentdb migrate", "ExclusiveLock", True, migration.pid),
         (None, 42, 7, None, "ExclusiveLock", True, scheduler.pid),
@@ -462,6 +463,115 @@ def test_advisory_locks(cli: Cli, database: Database) -> None:
     assert rows[0]["waiting"] > 0
     assert {row["database"] for row in rows} == {"test"}
     assert by("pid", rows)[scheduler.pid]["application"] == "scheduler"
+    assert {row["action_name"] for row in rows} == {None}
+
+
+# --- Names of advisory locks ------------------------------------------------------
+
+NAMED = """
+[advisory_locks]
+namespaces = { 7 = "jobs" }
+
+[advisory_locks.names.jobs]
+table = "app.jobs"
+key = "id"
+name_column = "title"
+"""
+
+NAMES = ("namespace", "namespace_name", "action", "action_name", "granted")
+
+
+def names(out: str) -> set[tuple[object, ...]]:
+    return {tuple(row[name] for name in NAMES) for row in json.loads(out)}
+
+
+@pytest.fixture
+def gathering(cli: Cli, database: Database) -> Database:
+    """A database of the pack with two actions, 1 and 2."""
+    done = cli("migrate", "-d", database.url, "--pack", "gathering", "--skip-unavailable", "-q")
+    assert done.code == 0, done.err
+    database.execute(
+        "INSERT INTO schedule.scheduled_actions (name, action_type)"
+        " VALUES ('nightly digest', 'digest'), ('clean up', 'purge')"
+    )
+    return database
+
+
+def test_advisory_locks_of_gathering_have_names(cli: Cli, gathering: Database) -> None:
+    with session(gathering) as holder, session(gathering) as waiter, stuck(gathering) as run:
+        holder.execute("SELECT pg_try_advisory_xact_lock(1, 1), pg_try_advisory_xact_lock(1, 99)")
+        holder.execute("SELECT pg_advisory_xact_lock(2, 1), pg_advisory_xact_lock(1)")
+        run(waiter, "SELECT pg_advisory_xact_lock(1, 1)")
+        done = cli(
+            *("inspect", "advisory-locks", "--pack", "gathering"),
+            *("-d", gathering.url, "-f", "json", "-q"),
+        )
+    assert (done.code, done.err) == (0, "")
+    assert names(done.out) == {
+        (1, "schedule", 1, "nightly digest", True),
+        (1, "schedule", 1, "nightly digest", False),
+        (1, "schedule", 99, None, True),
+        (2, None, 1, None, True),
+        (None, None, None, None, True),
+    }
+
+
+def test_names_for_advisory_locks_from_agentdb_toml(cli: Cli, database: Database) -> None:
+    database.execute("CREATE SCHEMA app")
+    database.execute("CREATE TABLE app.jobs (id int PRIMARY KEY, title text)")
+    database.execute("INSERT INTO app.jobs VALUES (-3, 'import')")
+    Path("agentdb.toml").write_text(NAMED)
+    with session(database) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(7, -3)")
+        done = cli("inspect", "advisory-locks", "-d", database.url, "-f", "json", "-q")
+        assert (done.code, done.err) == (0, "")
+        assert names(done.out) == {(7, "jobs", -3, "import", True)}
+
+
+def test_locks_of_another_database_get_no_names(
+    cli: Cli, server: Server, database: Database
+) -> None:
+    """Their namespaces are those of another application."""
+    other = server.database
+    other.execute("CREATE DATABASE elsewhere")
+    try:
+        Path("agentdb.toml").write_text(NAMED)
+        with psycopg.connect(other.url.replace("/postgres?", "/elsewhere?")) as holder:
+            holder.execute("SELECT pg_advisory_xact_lock(7, 1)")
+            done = cli("inspect", "advisory-locks", "-d", other.url, "-f", "json", "-q")
+        assert (done.code, done.err) == (0, "")
+        assert names(done.out) == {(7, None, 1, None, True)}
+    finally:
+        other.execute("DROP DATABASE elsewhere")
+
+
+def test_names_that_cannot_be_read_are_missed_aloud(cli: Cli, database: Database) -> None:
+    Path("agentdb.toml").write_text(NAMED)
+
+    def looked() -> str:
+        done = cli("inspect", "advisory-locks", "-d", url, "-f", "json", "-q")
+        assert done.code == 0
+        assert names(done.out) == {(7, "jobs", 1, None, True)}
+        return done.err
+
+    with session(database) as holder, session(database) as locker:
+        holder.execute("SELECT pg_advisory_xact_lock(7, 1)")
+        url, start = database.url, "warning: no names of the actions of 'jobs' from app.jobs: "
+        assert looked() == f'{start}relation "app.jobs" does not exist\n'
+        database.execute("CREATE SCHEMA app")
+        database.execute("CREATE TABLE app.jobs (id int PRIMARY KEY, title text)")
+        locker.execute("LOCK TABLE app.jobs")
+        assert looked() == f"{start}canceling statement due to lock timeout\n"
+        locker.rollback()
+        database.execute("CREATE ROLE stranger IN ROLE pg_monitor")
+        try:
+            url += "&options=-c%20role%3Dstranger"
+            assert looked() == f"{start}permission denied for schema app\n"
+        finally:
+            database.execute("DROP ROLE stranger")
+        url = database.url
+        Path("agentdb.toml").write_text(NAMED.replace('key = "id"', ""))
+        assert looked() == "warning: [advisory_locks.names.jobs] has no key: no names of actions\n"
 
 
 def test_prepared_transactions(cli: Cli, server: Server) -> None:

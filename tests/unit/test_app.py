@@ -62,6 +62,15 @@ def test_the_list_of_commands_says_what_the_command_says_of_itself(name: str) ->
     assert (load(name).help or "").split("\n")[0] == COMMANDS[name].help
 
 
+def test_the_help_of_inspect_makes_none_of_its_commands(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setattr("agentdb_cli.commands.inspect.command_of", made.append)
+    assert "vacuum-status" in cli("inspect", "--help").out
+    assert made == []
+
+
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_version(option: str, cli: Cli) -> None:
     assert cli(option) == Result(0, f"agentdb {agentdb_cli.__version__}\n", "")

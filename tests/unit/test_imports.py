@@ -15,7 +15,7 @@ PACKAGE = Path(agentdb_cli.__file__).parent
 
 # Each layer may import those below it (and itself), never one above.
 LAYERS = ["app", "commands", "domain", "server", "base"]
-DOMAIN = {"migrations", "retention", "backups", "monitoring", "vectors"}
+DOMAIN = {"migrations", "retention", "maintenance", "backups", "monitoring", "vectors"}
 LAYER_OF = {
     "__main__": "app",
     "app": "app",
@@ -92,3 +92,20 @@ def test_help_loads_neither_psycopg_nor_a_domain_package(arguments: list[str]) -
     assert not loaded & {"psycopg", "pgvector", "tomllib", "dotenv", "asyncio"}
     assert not [name for name in loaded if name.split(".")[-1] in DOMAIN]
     assert "rich.table" not in loaded or "--help" in arguments
+
+
+@pytest.mark.parametrize(("arguments", "most"), [(["activity", "--help"], 1), (["--help"], 100)])
+def test_an_inspection_reads_its_own_file_alone(arguments: list[str], most: int) -> None:
+    program = (
+        "import sys; read = [];"
+        "sys.addaudithook(lambda event, about: event == 'open' and read.append(str(about[0])));"
+        "from agentdb_cli.app import execute; execute(['inspect', *sys.argv[1:]]);"
+        "print(*[name for name in read if name.endswith('.sql')], file=sys.stderr);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    read, loaded = done.stderr.splitlines()
+    assert 1 <= len(read.split()) <= most
+    assert "psycopg" not in loaded.split()

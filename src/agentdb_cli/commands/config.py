@@ -10,7 +10,14 @@ from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.registration import group, register
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.render import duration
-from agentdb_cli.settings import Candidate, NoDatabaseChosen, Settings, Target, resolve
+from agentdb_cli.settings import (
+    Candidate,
+    NoDatabaseChosen,
+    Settings,
+    Target,
+    inspections_directory,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from agentdb_cli.settings import SettingsFile
@@ -32,7 +39,8 @@ def show(run: Invocation) -> None:
     run.output.line()
     run.output.rows(_COLUMNS, rows)
     run.output.line()
-    run.output.record(_others(settings))
+    inspections = inspections_directory(run.options.config, run.options.env)
+    run.output.record({**_others(settings), "inspections": inspections or "agentdb's own"})
 
 
 @register(app, "path")

@@ -63,7 +63,11 @@ def by_default(app: typer.Typer, function: Callable[..., Any], help: str) -> Non
 
 
 def with_global_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function(invocation, …)` as Typer wants it: a context and all options."""
+    """`function(invocation, …)` as Typer wants it: a context and all options.
+
+    A parameter of its own with the name of a global option stands in for that
+    one, and only the function knows what it means.
+    """
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
     context = inspect.Parameter(
@@ -77,6 +81,7 @@ def with_global_options(function: Callable[..., Any]) -> Callable[..., Any]:
             annotation=annotation,
         )
         for name, annotation in _global_annotations().items()
+        if name not in signature.parameters
     ]
 
     @functools.wraps(function)

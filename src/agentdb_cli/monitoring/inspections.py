@@ -8,11 +8,14 @@
     -- requires: server >= 14
     -- requires: extension pg_stat_statements
     -- requires: role pg_monitor
+    -- names: advisory_locks
     SELECT …
 
-`requires: role` names a role without which rows or columns stay hidden; the
-query still runs. A line that ends in `-- server >= 16` or `-- server < 16`
-belongs to those servers alone, so that one text serves all versions.
+The title alone is needed. `requires: role` names a role without which rows or
+columns stay hidden; the query still runs. `names: advisory_locks` wants the
+columns namespace_name and action_name filled by `lock_names`. A line that ends
+in `-- server >= 16` or `-- server < 16` belongs to those servers alone, so that
+one text serves all versions.
 """
 
 from __future__ import annotations
@@ -22,23 +25,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from agentdb_cli.errors import AgentdbError, SettingsError, nearest
-from agentdb_cli.postgres.queries import sql_directory
+from agentdb_cli.errors import SettingsError
+from agentdb_cli.postgres.queries import for_server, sql_directory
 
-if TYPE_CHECKING:
-    from agentdb_cli.postgres.connect import Connection
-
-_FIELD = re.compile(r"--\s*(title|advice|columns|sort|requires):\s*(.*)")
+_FIELD = re.compile(r"--\s*(title|advice|columns|sort|requires|names):\s*(.*)")
 _CONTINUED = re.compile(r"--\s{3,}(\S.*)")
-_ONLY = re.compile(r"^(?P<line>.*?)\s*--\s*server\s*(?P<operator>>=|<)\s*(?P<major>\d+)\s*$")
 _REQUIRES = re.compile(
     r"(?:server\s*>=\s*(?P<server>\d+)|(?P<kind>extension|role)\s+(?P<name>\w+))"
 )
-
-DEFAULT_LIMIT = 50
-"""Rows that are shown unless `--limit` says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,7 @@ class Inspection:
         minimum: the oldest major server version that it runs on.
         extension: an extension that it reads, or None.
         role: a role without which some of it stays hidden, or None.
+        names_locks: whether it wants names for advisory locks.
         text: the query, with the lines of all server versions.
     """
 
@@ -65,55 +61,64 @@ class Inspection:
     minimum: int
     extension: str | None
     role: str | None
+    names_locks: bool
     path: Path
     text: str = field(repr=False)
 
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's own, not one of agentdb's."""
+        return self.path.parent != _ours()
+
     def query(self, major: int) -> str:
         """The query for a server of a major version."""
-        lines = []
-        for line in self.text.splitlines():
-            only = _ONLY.match(line)
-            if only is None:
-                lines.append(line)
-            elif (major >= int(only["major"])) == (only["operator"] == ">="):
-                lines.append(only["line"])
-        return "\n".join(lines)
+        return for_server(self.text, major)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What a query returned."""
+def _ours() -> Path:
+    return sql_directory() / "inspect"
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
 
-    def dicts(self) -> list[dict[str, object]]:
-        """The rows by column."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+def files(own: Path | None = None) -> dict[str, Path]:
+    """The files of all inspections by name, agentdb's and those of a directory of one's own.
+
+    One's own goes before agentdb's of the same name.
+
+    Raises:
+        SettingsError: there is no such directory.
+    """
+    if own and not own.is_dir():
+        raise SettingsError(
+            f"there is no directory {own} for inspections",
+            hint="create it, or correct dir under [inspect] in agentdb.toml",
+        )
+    directories = (_ours(), own) if own else (_ours(),)
+    found = {_name(path): path for folder in directories for path in sorted(folder.glob("*.sql"))}
+    return dict(sorted(found.items()))
 
 
 @cache
-def available(own: Path | None = None) -> dict[str, Inspection]:
-    """All inspections by name: agentdb's, and those of a directory of the user's own.
+def available() -> dict[str, Inspection]:
+    """Agentdb's own inspections by name."""
+    return {name: read(path) for name, path in files().items()}
 
-    Raises:
-        SettingsError: a file has no title, or a `requires` that means nothing.
-    """
-    found = {}
-    for directory in (sql_directory() / "inspect", own):
-        for path in sorted(directory.glob("*.sql")) if directory else ():
-            inspection = read(path)
-            found[inspection.name] = inspection
-    return dict(sorted(found.items()))
+
+def _name(path: Path) -> str:
+    return path.stem.replace("_", "-")
 
 
 def read(path: Path) -> Inspection:
     """Read one file.
 
     Raises:
-        SettingsError: it has no title, or a `requires` that means nothing.
+        SettingsError: it cannot be read, has no title or no statement, or a
+            `requires` or `names` that means nothing.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"cannot read {path}: {reason}") from None
     fields: dict[str, list[str]] = {}
     current = ""
     for line in text.splitlines():
@@ -124,11 +129,18 @@ def read(path: Path) -> Inspection:
             fields.setdefault(current, []).append(match[2].strip())
         elif current and (more := _CONTINUED.match(line)):
             fields[current][-1] += f" {more[1].strip()}"
-    if "title" not in fields:
+    if not fields.get("title", [""])[0]:
         raise SettingsError(f"{path} has no '-- title:' line", hint="write one at its top")
+    if not re.sub(r"--.*", "", text).strip(" \t\r\n;"):
+        raise SettingsError(f"{path} has no statement", hint="write a SELECT below its header")
+    names = fields.get("names", [])
+    if names not in ([], ["advisory_locks"]):
+        raise SettingsError(
+            f"{path}: 'names: {', '.join(names)}' means nothing", hint="write names: advisory_locks"
+        )
     minimum, extension, role = _requirements(path, fields.get("requires", ()))
     return Inspection(
-        name=path.stem.replace("_", "-"),
+        name=_name(path),
         title=fields["title"][0],
         advice=" ".join(fields.get("advice", ())),
         units="; ".join(fields.get("columns", ())),
@@ -136,6 +148,7 @@ def read(path: Path) -> Inspection:
         minimum=minimum,
         extension=extension,
         role=role,
+        names_locks=bool(names),
         path=path,
         text=text,
     )
@@ -157,79 +170,3 @@ def _requirements(path: Path, lines: Iterable[str]) -> tuple[int, str | None, st
         else:
             role = match["name"]
     return minimum, extension, role
-
-
-def run(
-    connection: Connection,
-    inspection: Inspection,
-    *,
-    sort: str | None = None,
-    limit: int = DEFAULT_LIMIT,
-) -> Table:
-    """Run an inspection in a read-only transaction.
-
-    Args:
-        sort: a column, with `desc` behind it for descending; the
-            inspection's own order by default.
-        limit: the most rows to return.
-
-    Raises:
-        AgentdbError: the server is too old for it or lacks the extension, or
-            there is no such column.
-    """
-    major = connection.info.server_version // 10_000
-    if major < inspection.minimum:
-        raise AgentdbError(
-            f"{inspection.name} needs PostgreSQL {inspection.minimum}, this server is {major}"
-        )
-    if inspection.extension and not _has_extension(connection, inspection.extension):
-        raise AgentdbError(
-            f"{inspection.name} needs the extension {inspection.extension} in this database",
-            hint=f"CREATE EXTENSION {inspection.extension}; it must be installed on the server",
-        )
-    with connection.transaction():
-        # Catalog queries are over before their compilation would pay.
-        connection.execute("SET TRANSACTION READ ONLY; SET LOCAL jit = off")
-        cursor = connection.execute(inspection.query(major).encode())
-        columns = tuple(column.name for column in cursor.description or ())
-        rows = cursor.fetchall()
-    ordered = _sorted(columns, rows, sort) if sort else rows
-    return Table(columns, tuple(ordered[:limit]))
-
-
-def hidden_without(connection: Connection, inspection: Inspection) -> str | None:
-    """A sentence on what stays hidden from this role, or None if nothing does."""
-    if inspection.role is None:
-        return None
-    row = connection.execute(
-        "SELECT pg_has_role(current_user, %s, 'USAGE')", (inspection.role,)
-    ).fetchone()
-    if row is None or row[0]:
-        return None
-    user = connection.info.user
-    return (
-        f"{user} sees only its own part of this: GRANT {inspection.role} TO {user} shows the rest"
-    )
-
-
-def _has_extension(connection: Connection, name: str) -> bool:
-    row = connection.execute(
-        "SELECT count(*) FROM pg_extension WHERE extname = %s", (name,)
-    ).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _sorted(
-    columns: tuple[str, ...], rows: list[tuple[object, ...]], sort: str
-) -> list[tuple[object, ...]]:
-    name, _, direction = sort.strip().partition(" ")
-    if name not in columns:
-        raise AgentdbError(
-            f"there is no column '{name}'{nearest(name, columns)}",
-            hint=f"columns: {', '.join(columns)}",
-        )
-    place = columns.index(name)
-    known = [row for row in rows if row[place] is not None]
-    unknown = [row for row in rows if row[place] is None]
-    known.sort(key=lambda row: row[place], reverse=direction.strip() == "desc")  # type: ignore[arg-type,return-value]
-    return known + unknown

@@ -30,6 +30,7 @@ __all__ = [
     "SettingsFile",
     "Target",
     "dotenv_path",
+    "inspections_directory",
     "milliseconds",
     "read_file",
     "resolve",
@@ -153,6 +154,17 @@ def read_file(config: Path | None, directory: Path | None = None) -> SettingsFil
     """
     path = config or file.find(directory or _working_directory())
     return None if path is None else file.read(path)
+
+
+def inspections_directory(config: Path | None, environment: str | None) -> Path | None:
+    """The directory of the user's own inspections, without a look at where to connect.
+
+    Raises:
+        SettingsError: the settings file is malformed or has no such environment.
+    """
+    found = read_file(config)
+    table = found.layer(environment).get("inspect", {}) if found else {}
+    return _beside(found, table.get("dir"))
 
 
 def dotenv_path(settings_file: SettingsFile | None, directory: Path | None = None) -> Path | None:

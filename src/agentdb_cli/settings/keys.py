@@ -30,6 +30,21 @@ def milliseconds(value: object) -> int:
     return max(round(exact), 1) if exact else 0
 
 
+_SIZES = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+
+
+def size(value: object) -> int:
+    """A size in bytes, from `"64MB"`, `"1 GB"` … in PostgreSQL's units (powers of 1024).
+
+    Raises:
+        ValueError: it is no such size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", str(value))
+    if isinstance(value, bool) or match is None or (match[2] or "B") not in _SIZES:
+        raise ValueError('a size such as "64MB" (units: B, kB, MB, GB, TB)')
+    return round(float(match[1]) * _SIZES[match[2] or "B"])
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a non-empty string")
@@ -52,6 +67,24 @@ def _days(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError("a whole number of days, 1 or more")
     return value
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("a whole number, 1 or more")
+    return value
+
+
+def _interval(value: object) -> str:
+    if value not in ("day", "week", "month"):
+        raise ValueError('"day", "week" or "month"')
+    return str(value)
+
+
+def _archive_format(value: object) -> str:
+    if value not in ("csv", "jsonl", "parquet"):
+        raise ValueError('"csv", "jsonl" or "parquet"')
+    return str(value)
 
 
 def _number(value: object) -> float:
@@ -77,7 +110,20 @@ ANY_NAME = "*"
 
 # What agentdb knows of the tables, in the words of pack.toml.
 CATALOG: dict[str, Any] = {
-    "retention": {ANY_NAME: {"time_column": _text, "days": _days, "enabled": _flag}},
+    "retention": {
+        ANY_NAME: {
+            "time_column": _text,
+            "days": _days,
+            "enabled": _flag,
+            "fixed": _flag,
+            "where": _text,
+            "keep_last": _count,
+            "per": _names,
+            "archive": _text,
+            "archive_format": _archive_format,
+            "partitioned": _interval,
+        }
+    },
     "collections": {
         ANY_NAME: {
             "table": _text,
@@ -95,8 +141,76 @@ CATALOG: dict[str, Any] = {
         "time_column": _text,
         "interval_seconds": _number,
         "missed_warning": _number,
+        "state_column": _text,
+        "error_count_column": _text,
     },
-    "metrics": {"table": _text, "name_column": _text, "value_column": _text, "time_column": _text},
+    "metrics": {
+        "table": _text,
+        "agent_column": _text,
+        "name_column": _text,
+        "value_column": _text,
+        "time_column": _text,
+        "interval_seconds": _number,
+    },
+    "events": {
+        "table": _text,
+        "time_column": _text,
+        "severity_column": _text,
+        "agent_column": _text,
+        "type_column": _text,
+        "message_column": _text,
+        "error_severities": _names,
+        "error_rate_warning": _number,
+    },
+    "agents": {
+        "table": _text,
+        "key": _text,
+        "name_column": _text,
+        "state_column": _text,
+        "started_column": _text,
+        "stopped_column": _text,
+        "active_column": _text,
+        "running_states": _names,
+        "error_states": _names,
+    },
+    "help_requests": {
+        "table": _text,
+        "key": _text,
+        "status_column": _text,
+        "priority_column": _text,
+        "time_column": _text,
+        "open_statuses": _names,
+    },
+    "help_responses": {"table": _text, "request_column": _text, "agent_column": _text},
+    "llm_calls": {
+        "table": _text,
+        "time_column": _text,
+        "agent_column": _text,
+        "conversation_column": _text,
+        "model_column": _text,
+        "tokens_column": _text,
+        "input_tokens_column": _text,
+        "output_tokens_column": _text,
+        "cost_column": _text,
+        "role_column": _text,
+        "answer_roles": _names,
+    },
+    "conversations": {
+        "table": _text,
+        "key": _text,
+        "agent_column": _text,
+        "model_column": _text,
+    },
+    "messages": {
+        "table": _text,
+        "from_column": _text,
+        "to_column": _text,
+        "time_column": _text,
+    },
+    "advisory_locks": {
+        "namespaces": {ANY_NAME: _text},
+        "names": {ANY_NAME: {"table": _text, "key": _text, "name_column": _text}},
+    },
 }
 
 _DATABASE: dict[str, Any] = {
@@ -112,6 +226,7 @@ _DATABASE: dict[str, Any] = {
     },
     "migrations": {"dir": _text, "table": _text, "lock_wait": milliseconds},
     "health": {ANY_NAME: {"warning": _number, "critical": _number}},
+    "inspect": {"dir": _text},
     **CATALOG,
 }
 TOP: dict[str, Any] = {
