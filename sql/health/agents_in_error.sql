@@ -4,7 +4,7 @@
 -- critical: none
 -- source: the pack's error states
 -- advice: look at those agents' logs
--- dig: agentdb inspect activity
+-- dig: agentdb agents
 -- needs: agents
 SELECT count(*)::float8 AS value,
        coalesce(pg_catalog.string_agg(:"key" || ' (' || :"state_column" || ')', ', ' ORDER BY :"key"), 'none') AS detail

@@ -3,6 +3,7 @@
 -- warning: 0.05
 -- critical: 0.25
 -- source: Background Agents' target: less than 5 % blocking
+-- pack: thresholds.blocking_share
 -- advice: find the root blocker and end its statement
 -- dig: agentdb inspect blocking
 -- requires: role pg_monitor

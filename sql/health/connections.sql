@@ -3,6 +3,7 @@
 -- warning: 0.8
 -- critical: 0.95
 -- source: Background Agents' pool target of 80 %; at 100 % new sessions are refused
+-- pack: thresholds.pool_utilization
 -- advice: close idle sessions, put a pooler in between, or raise max_connections
 -- dig: agentdb inspect connections
 -- requires: role pg_monitor

@@ -3,8 +3,9 @@
 -- warning: 0.05
 -- critical: 0.25
 -- source: Background Agents alerts over 5 %
+-- pack: thresholds.error_rate events.error_rate_warning
 -- advice: read the events: SELECT on the pack's event table
--- dig: agentdb inspect activity
+-- dig: agentdb agents
 -- needs: events
 SELECT coalesce(
            count(*) FILTER (WHERE :"severity_column" = ANY (:'error_severities'))::float8 / nullif(count(*), 0), 0

@@ -4,11 +4,19 @@
 -- critical: none
 -- source: the pack: Background Agents alerts at more than 2 consecutive misses of 60 s
 -- advice: look at those agents' processes and logs
--- dig: agentdb inspect activity
+-- dig: agentdb agents
 -- needs: heartbeats agents
 WITH last AS (
     SELECT a.:"key" AS agent,
-           (SELECT max(h.:"time_column") FROM :"table" AS h WHERE h.:"agent_column" = a.:"key") AS beat,
+           -- >=, <= and the agent in ORDER BY: with = the planner may as well read an index on time
+           -- alone, which for an agent that has been silent for long means all of it.
+           (
+               SELECT h.:"time_column" FROM :"table" AS h
+               WHERE h.:"agent_column" >= a.:"key" AND h.:"agent_column" <= a.:"key"
+                 AND h.:"time_column" IS NOT NULL
+               ORDER BY h.:"agent_column", h.:"time_column" DESC
+               LIMIT 1
+           ) AS beat,
            a.:"started_column" AS started
     FROM :"agents_table" AS a
     WHERE a.:"state_column" = ANY (:'running_states')

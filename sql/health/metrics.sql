@@ -3,8 +3,9 @@
 -- warning: 120
 -- critical: 600
 -- source: Background Agents collects them every 30 s; four are missing then
+-- pack: 4 * thresholds.metrics_interval_seconds 4 * metrics.interval_seconds
 -- advice: look at the collector
--- dig: agentdb inspect activity
+-- dig: agentdb agents
 -- needs: metrics agents
 SELECT CASE
            WHEN NOT EXISTS (SELECT FROM :"agents_table" WHERE :"state_column" = ANY (:'running_states')) THEN 0

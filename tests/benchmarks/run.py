@@ -17,8 +17,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+import health
 import migrate
 import packs
+import sampler
 import startup
 from harness import Entry, NotMeasured, Place, Row, as_json, table, tell
 from peers import Peers
@@ -52,6 +54,9 @@ ENTRIES: dict[str, Callable[[Bench], Entry]] = {
     "nothing-pending": lambda b: migrate.nothing_pending(b.directory, b.server, b.peers),
     "ten-at-once": lambda b: migrate.ten_at_once(b.directory, b.server),
     "packs": lambda b: packs.from_nothing(b.server),
+    "health": lambda b: health.healthy_pack(b.directory, b.server),
+    "health-crowd": lambda b: health.Crowd(b.directory),
+    "sampler": lambda b: sampler.sampler(b.directory),
 }
 
 

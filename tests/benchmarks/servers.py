@@ -70,7 +70,7 @@ def workspace() -> Iterator[Path]:
         directory.chmod(0o755)
         yield directory
     finally:
-        with _uninterrupted():
+        with uninterrupted():
             shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -84,18 +84,18 @@ def running(directory: Path) -> Iterator[Server]:
     binaries = embedded()
     cluster = Cluster(binaries, Layout.of(directory / "server", binaries.major), ensure_owner(tell))
     try:
-        with _uninterrupted():
+        with uninterrupted():
             socket = cluster.start(tell).socket_directory
         server = f"host={socket} user={SUPERUSER} dbname=postgres"
         with psycopg.connect(server, autocommit=True) as administrator:
             yield Server(socket, administrator)
     finally:
-        with _uninterrupted():
+        with uninterrupted():
             cluster.stop()
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Signals that end the run wait until this is done.
 
     Also for the programs that it starts: a Ctrl-C reaches the whole terminal,

@@ -27,8 +27,9 @@ from agentdb_cli.monitoring.health import LOCKED
 Cli = Callable[..., Result]
 Row = dict[str, object]
 
-CHECKS = sorted(checks.available())
-OF_AGENTS = sorted(name for name, check in checks.available().items() if check.needs)
+CHECKS = list(checks.available())
+OF_COLLECTIONS = [name for name, check in checks.available().items() if check.each]
+OF_AGENTS = [n for n, check in checks.available().items() if check.needs and not check.each]
 OF_OTHERS = (
     "blocked-sessions",
     "connections",
@@ -287,24 +288,35 @@ def healthy(request: pytest.FixtureRequest, templates: dict[str, Names]) -> Iter
         yield packed
 
 
+def skipped(packed: Packed) -> set[str]:
+    """The checks that have nothing to judge by in a first run."""
+    return {"disk-growth"} | (set() if packed.names is AGENTDB else set(OF_COLLECTIONS))
+
+
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_healthy_database_is_ok(cli: Cli, healthy: Packed, check: str) -> None:
     code, status, value, detail = healthy.one(cli, check)
-    assert (code, status) == (0, "ok"), detail
-    assert value is not None
     assert detail
+    if check in skipped(healthy):
+        assert (code, status, value) == (3, "skipped", None), detail
+    else:
+        assert (code, status) == (0, "ok"), detail
+        assert value is not None
 
 
 def test_a_healthy_database_is_ok_altogether(cli: Cli, healthy: Packed) -> None:
     result = cli("health", "-d", healthy.url, *healthy.names.chosen)
     assert (result.code, result.err) == (0, "")
-    assert re.fullmatch(rf"ok: {len(CHECKS)} ok in \d+ ms", result.out.splitlines()[-1])
+    left = len(skipped(healthy))
+    last = result.out.splitlines()[-1]
+    assert re.fullmatch(rf"ok: {len(CHECKS) - left} ok, {left} skipped in \d+ ms", last)
 
 
 def test_without_any_agent_all_is_ok(cli: Cli, packed: Packed) -> None:
     code, rows = health(cli, packed.url, *packed.names.chosen)
     assert code == 0
-    assert {name: row["status"] for name, row in rows.items()} == dict.fromkeys(CHECKS, "ok")
+    found = {name: row["status"] for name, row in rows.items()}
+    assert found == dict.fromkeys(CHECKS, "ok") | dict.fromkeys(skipped(packed), "skipped")
 
 
 # --- Sessions ---------------------------------------------------------------------
@@ -396,7 +408,7 @@ def test_invalid_indexes(cli: Cli, database: Database) -> None:
 
 
 def test_sequences(cli: Cli, database: Database) -> None:
-    assert one(cli, database.url, "sequences") == (0, "ok", 0.0, "none used")
+    assert one(cli, database.url, "sequences") == (0, "ok", 0.0, "none that could run out is used")
     database.execute("CREATE SEQUENCE fine AS integer")
     database.execute("CREATE SEQUENCE round AS integer CYCLE")
     database.execute("CREATE SEQUENCE down AS integer INCREMENT -1")
@@ -410,6 +422,16 @@ def test_sequences(cli: Cli, database: Database) -> None:
     assert value == pytest.approx(0.95)
     database.execute("SELECT setval('down', -2147483647)")
     assert one(cli, database.url, "sequences")[3] == "public.down"
+
+
+def test_a_sequence_of_bigint_for_a_column_that_holds_less(cli: Cli, database: Database) -> None:
+    database.execute("CREATE SEQUENCE old; CREATE TABLE t (id int DEFAULT nextval('old'))")
+    database.execute("SELECT setval('old', 2000000000)")
+    assert one(cli, database.url, "sequences")[:2] == (0, "ok")  # nothing ties the two
+    database.execute("ALTER SEQUENCE old OWNED BY t.id")
+    code, status, value, detail = one(cli, database.url, "sequences")
+    assert (code, status, detail) == (2, "critical", "public.old")
+    assert value == pytest.approx(2_000_000_000 / 2_147_483_647)
 
 
 def test_prepared_transactions(cli: Cli, database: Database) -> None:
@@ -591,7 +613,12 @@ def test_tables_that_may_not_be_read(cli: Cli, packed: Packed) -> None:
 def test_sequences_that_may_not_be_read(cli: Cli, database: Database) -> None:
     database.execute("CREATE SEQUENCE big")
     with without_privileges(database) as url:
-        assert one(cli, url, "sequences") == (0, "ok", 0.0, "none used")  # none lasts longer
+        assert one(cli, url, "sequences") == (
+            0,
+            "ok",
+            0.0,
+            "none that could run out is used",
+        )  # none lasts longer
         database.execute("CREATE SEQUENCE small AS integer")
         database.execute("SELECT setval('small', 2147483647)")
         assert one(cli, url, "sequences") == (
@@ -602,6 +629,10 @@ def test_sequences_that_may_not_be_read(cli: Cli, database: Database) -> None:
         database.execute("GRANT SELECT ON SEQUENCE seen TO nobody_in_particular")
         assert one(cli, url, "sequences") == (2, "critical", 1.0, "public.seen")
         database.execute("DROP SEQUENCE seen")
+        database.execute("CREATE SCHEMA closed; CREATE SEQUENCE closed.inner AS integer")
+        database.execute("GRANT SELECT ON SEQUENCE closed.inner TO nobody_in_particular")
+        assert one(cli, url, "sequences")[3] == "not permitted: closed.inner, public.small"
+        database.execute("DROP SCHEMA closed CASCADE")
 
 
 def test_what_is_worse_than_unknown_decides(cli: Cli, packed: Packed) -> None:
@@ -617,8 +648,8 @@ def test_what_is_worse_than_unknown_decides(cli: Cli, packed: Packed) -> None:
 def test_without_the_default_packs_tables(cli: Cli, database: Database) -> None:
     code, rows = health(cli, database.url)
     assert code == 0
-    skipped = {name for name, row in rows.items() if row["status"] == "skipped"}
-    assert skipped == set(OF_AGENTS)
+    left_out = {name for name, row in rows.items() if row["status"] == "skipped"}
+    assert left_out == {*OF_AGENTS, *OF_COLLECTIONS, "disk-growth"}
     assert rows["agents-in-error"]["detail"] == 'relation "agent.agents" does not exist'
 
 
@@ -631,7 +662,8 @@ def test_without_a_chosen_packs_tables(cli: Cli, database: Database) -> None:
 
 
 def test_a_pack_without_agents(cli: Cli, database: Database) -> None:
-    code, rows = health(cli, database.url, "--pack", "openagent")
+    without = [word for name in OF_COLLECTIONS for word in ("--skip", name)]
+    code, rows = health(cli, database.url, "--pack", "openagent", *without)
     assert code == 0
     assert {rows[check]["status"] for check in OF_AGENTS} == {"skipped"}
     assert rows["metrics"]["detail"] == "the pack has no such table"
@@ -649,9 +681,25 @@ def test_all_tables_are_locked(cli: Cli, packed: Packed) -> None:
         assert time.monotonic() - began < 3
         who = f"pid {holder.info.backend_pid} (rewrite)"
     assert code == 1
-    assert {name for name, row in rows.items() if row["status"] == "warning"} == set(OF_AGENTS)
-    details = {rows[check]["detail"] for check in OF_AGENTS}
+    locked = {*OF_AGENTS, *OF_COLLECTIONS} - skipped(packed)
+    assert {name for name, row in rows.items() if row["status"] == "warning"} == locked
+    details = {rows[check]["detail"] for check in locked}
     assert details == {f"{LOCKED}; the lock is held by {who}"}
+
+
+def test_a_lock_that_lets_readers_in_does_not_matter(cli: Cli, agentdb: Packed) -> None:
+    agentdb.database.execute("CREATE SEQUENCE small AS smallint")
+    agentdb.database.execute("SELECT setval('small', 7)")
+    tables = agentdb.database.value(
+        "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ')"
+        " FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    )
+    with session(agentdb.database) as holder:
+        holder.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")  # all but ACCESS SHARE waits
+        holder.execute("ALTER SEQUENCE small MAXVALUE 1000")
+        code, rows = health(cli, agentdb.url)
+    assert (code, {row["status"] for row in rows.values()}) == (0, {"ok", "skipped"})
+    assert rows["sequences"]["detail"] == "public.small"
 
 
 def test_a_lock_is_held_by_a_session_without_a_name(cli: Cli, agentdb: Packed) -> None:
@@ -766,6 +814,18 @@ def test_a_server_that_accepts_and_says_nothing(cli: Cli) -> None:
     )
 
 
+def test_less_time_than_libpq_takes_at_least(cli: Cli) -> None:
+    with silence() as url:
+        began = time.monotonic()
+        found = unreachable(cli, url, "--timeout", "0.3")
+        assert time.monotonic() - began < 1
+    assert found == (
+        2,
+        "critical",
+        f"cannot connect to {url} (from --url): no answer within 0.3 s",
+    )
+
+
 def test_a_server_that_falls_silent_in_a_session(cli: Cli, database: Database) -> None:
     with Relay(database, swallow=True) as relay:
         began = time.monotonic()
@@ -835,7 +895,7 @@ def test_a_database_that_does_not_exist(cli: Cli, database: Database) -> None:
 def test_the_embedded_server_is_not_started(cli: Cli, tmp_path: Path) -> None:
     data = tmp_path / "server"
     Path("agentdb.toml").write_text(f"[server]\ndata_dir = '{data}'\n")
-    result = cli("health", "--for", "nagios")
+    result = cli("health", "-f", "nagios")
     assert result == Result(
         2, "AGENTDB CRITICAL - reachable: the embedded server is not running\n", ""
     )
@@ -859,7 +919,7 @@ def test_for_people(cli: Cli, database: Database) -> None:
         "serves no read",
         "          do: REINDEX INDEX CONCURRENTLY it, or drop it; "
         "see: agentdb inspect invalid-indexes",
-        "ok        sequences                   0.0%  none used",
+        "ok        sequences                   0.0%  none that could run out is used",
         'skipped   metrics                        -  relation "telemetry.metrics" does not exist',
     ]
     assert re.fullmatch(r"warning: 1 warning, 1 ok, 1 skipped in \d+ ms", last)
@@ -876,7 +936,7 @@ def test_json(cli: Cli, database: Database) -> None:
             "warning": 0.75,
             "critical": 0.9,
             "source": "at its end every INSERT fails",
-            "detail": "none used",
+            "detail": "none that could run out is used",
             "advice": "change the column to bigint in time",
             "dig": "agentdb inspect sequences",
         }
@@ -889,12 +949,13 @@ def test_csv(cli: Cli, database: Database) -> None:
         ["check", "status", "value", "unit", "warning", "critical", "source", "detail",
          "advice", "dig"],
         ["sequences", "ok", "0.0", "share", "0.75", "0.9", "at its end every INSERT fails",
-         "none used", "change the column to bigint in time", "agentdb inspect sequences"],
+         "none that could run out is used", "change the column to bigint in time",
+         "agentdb inspect sequences"],
     ]  # fmt: skip
 
 
 def test_nagios(cli: Cli, database: Database) -> None:
-    some = ("--only", "sequences", "--only", "invalid-indexes", "--for", "nagios")
+    some = ("--only", "sequences", "--only", "invalid-indexes", "-f", "nagios")
     assert cli("health", "-d", database.url, *some) == Result(
         0,
         "AGENTDB OK - all checks passed | invalid-indexes=0;0; sequences=0;0.75;0.9\n",
@@ -913,11 +974,12 @@ def test_nagios(cli: Cli, database: Database) -> None:
 def test_prometheus(cli: Cli, agentdb: Packed) -> None:
     agentdb.agent("broken", "error")
     with without_privileges(agentdb.database, "pg_monitor") as url:
-        result = cli("health", "-d", url, "--for", "prometheus", "--skip", "wraparound")
-    broken = cli("health", "-d", agentdb.url, "--for", "prometheus", "--skip", "wraparound")
+        result = cli("health", "-d", url, "-f", "prometheus", "--skip", "wraparound")
+    broken = cli("health", "-d", agentdb.url, "-f", "prometheus", "--skip", "wraparound")
     assert (result.code, broken.code, result.err) == (3, 1, "")
     units = {name: check.unit for name, check in checks.available().items()}
-    shown, unseen = set(CHECKS) - {"wraparound"}, {*OF_AGENTS, "sequences"}
+    shown = set(CHECKS) - {"wraparound", "disk-growth"}
+    unseen = {*OF_AGENTS, *OF_COLLECTIONS, "sequences"}
 
     samples = _samples(result.out)
     assert samples.pop("agentdb_health", None) == 3
@@ -1018,7 +1080,7 @@ def test_a_pack_in_another_schema(cli: Cli, database: Database) -> None:
     args = ("--pack", "background-agents", "--schema", "bg agents")
     assert cli("migrate", *args, "-d", database.url).code == 0
     code, rows = health(cli, database.url, *args, "--skip", "rollbacks")
-    assert (code, {row["status"] for row in rows.values()}) == (0, {"ok"})
+    assert (code, {row["status"] for row in rows.values()}) == (0, {"ok", "skipped"})
 
 
 def test_the_default_pack_by_name_is_a_chosen_one(cli: Cli, database: Database) -> None:
@@ -1043,5 +1105,5 @@ def test_tables_named_in_agentdb_toml(cli: Cli, database: Database) -> None:
 
 
 def test_nagios_writes_a_threshold_from_below_with_a_colon(cli: Cli, database: Database) -> None:
-    out = cli("health", "-d", database.url, "--only", "cache-hit", "--for", "nagios").out
+    out = cli("health", "-d", database.url, "--only", "cache-hit", "-f", "nagios").out
     assert out.endswith(";0.9:;0.8:\n")

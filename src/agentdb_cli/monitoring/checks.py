@@ -9,15 +9,20 @@
     -- advice: what to do about it
     -- dig: the command that shows more
     -- requires: role pg_monitor      without it the answer is not to be trusted
+    -- pack: thresholds.x 4 * y.z     keys of pack.toml: the first that is there is the warning
     -- needs: heartbeats agents       tables of pack.toml whose names it uses
+    -- each: collections              one statement for each entry there; the worst one counts
+    -- samples: sizes                 judged by what earlier runs measured, kept under that name
     SELECT … AS value, … AS detail, … AS unseen
 
 `unseen` may be left out: it names what a role without privileges cannot see,
-which makes an answer that would be ok unknown.
+which makes an answer that would be ok unknown. A check with `samples` returns
+a size in bytes, the database's identity and the time in seconds instead.
 
 A value beyond a threshold (not at it) is a finding. Names from pack.toml stand
 as psql's variables: `:"time_column"`, `:'open_statuses'`, `:interval_seconds`;
-`:"table"` belongs to the first of `needs`, `:"agents_table"` to the agents.
+`:"table"` belongs to the first of `needs`, `:"agents_table"` to the agents, and
+`:'relation'` is the table's name as a text for regclass.
 """
 
 from __future__ import annotations
@@ -29,10 +34,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from agentdb_cli.monitoring import naming
 from agentdb_cli.postgres.queries import sql_directory
-from agentdb_cli.postgres.quoting import identifier, literal
+from agentdb_cli.postgres.quoting import identifier
 
 _FIELD = re.compile(r"--\s*(\w+):\s*(.*)")
+_KEY = re.compile(r"(?:(?P<factor>\d+) \* )?(?P<table>\w+)\.(?P<key>\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,9 @@ class Check:
         source: where the thresholds come from.
         needs: the tables of pack.toml that it takes names from.
         role: a role without which its answer is not to be trusted.
+        keys: the keys of pack.toml that hold its warning, the first one first.
+        each: the table of pack.toml that has entries with a statement each.
+        samples: under which name earlier measurements are kept.
     """
 
     name: str
@@ -61,7 +71,24 @@ class Check:
     dig: str
     needs: tuple[str, ...]
     role: str | None
+    keys: str
+    each: str | None
+    samples: str | None
     text: str = field(repr=False)
+
+    def with_pack(self, pack: Mapping[str, Any], name: str) -> Check:
+        """The check with the warning that a pack wants, if it says so.
+
+        Args:
+            pack: the content of pack.toml.
+            name: what the pack is called.
+        """
+        for match in _KEY.finditer(self.keys):
+            value = pack.get(match["table"], {}).get(match["key"])
+            if value is not None:
+                source = f"the pack {name}: {match[0]} = {value:g}"
+                return replace(self, warning=int(match["factor"] or 1) * value, source=source)
+        return self
 
     def with_thresholds(self, given: Mapping[str, float]) -> Check:
         """The check with thresholds of the user's own."""
@@ -71,6 +98,19 @@ class Check:
             critical=given.get("critical", self.critical),
             source="agentdb.toml" if given else self.source,
         )
+
+    def queries(self, pack: Mapping[str, Any]) -> dict[str, str]:
+        """Its SQL by the table or collection that it is about; empty if the pack has none.
+
+        Args:
+            pack: the content of pack.toml.
+        """
+        if self.each is None:
+            text = self.query(pack)
+            return {} if text is None else {" ".join(self.needs): text}
+        entries = pack.get(self.each, {})
+        found = {name: self.query({**pack, self.each: entry}) for name, entry in entries.items()}
+        return {f"{self.each}.{name}": text for name, text in found.items() if text is not None}
 
     def query(self, pack: Mapping[str, Any]) -> str | None:
         """Its SQL with the names of a pack filled in; None if the pack lacks one.
@@ -84,50 +124,23 @@ class Check:
                 return None
             names |= pack[section]
         names["agents_table"] = pack.get("agents", {}).get("table")
-        missing = []
-
-        def fill(match: re.Match[str]) -> str:
-            name = match[1] or match[2] or match[3]
-            value = names.get(name)
-            if value is None:
-                missing.append(name)
-                return ""
-            if match[1]:
-                return ".".join(identifier(part) for part in str(value).split("."))
-            if match[2]:
-                return literal("{" + ",".join(f'"{item}"' for item in value) + "}")
-            return str(float(value))
-
-        text = _filled(self.text, fill) if self.needs else self.text
-        return None if missing else text
+        table = str(names.get("table", ""))
+        names["relation"] = ".".join(identifier(part) for part in table.split("."))
+        return naming.fill(self.text, names) if self.needs else self.text
 
 
-def _filled(text: str, fill: Any) -> str:
-    """Replace variables, but not the second colon of a `::cast`."""
-    return re.sub(r"(?<!:):(?:\"(\w+)\"|'(\w+)'|([a-z]\w*))", fill, text)
-
-
-REACHABLE = Check(
-    name="reachable",
-    title="Whether the server answers",
-    unit="seconds",
-    below=False,
-    warning=0,
-    critical=None,
-    source="a database that cannot be reached serves nobody",
-    advice="look at the server and the network in between",
-    dig="agentdb config show",
-    needs=(),
-    role=None,
-    text="",
-)
-"""What stands for all checks when there is no connection."""
+REACHABLE = "reachable"
+"""The check that stands for all when there is no connection. What it measures
+is our own clock: from the first packet to the answer of the first query."""
 
 
 @cache
 def available() -> dict[str, Check]:
-    """All checks by name."""
-    paths = sorted((sql_directory() / "health").glob("*.sql"))
+    """All checks by name; whether the server answers at all comes first."""
+    paths = sorted(
+        (sql_directory() / "health").glob("*.sql"),
+        key=lambda path: (path.stem != REACHABLE, path.stem),
+    )
     return {check.name: check for check in map(_read, paths)}
 
 
@@ -149,5 +162,8 @@ def _read(path: Path) -> Check:
         dig=head["dig"],
         needs=tuple(head.get("needs", "").split()),
         role=role[1] if role else None,
+        keys=head.get("pack", ""),
+        each=head.get("each"),
+        samples=head.get("samples"),
         text=text,
     )
