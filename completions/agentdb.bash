@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate health inspect' options="$shared --version -V" ;;
+            commands='init server config packs migrate health agents inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -152,6 +152,8 @@ _agentdb_command() {
             commands='' options="$shared --detect --dir --set --dry-run" ;;
         'health')
             commands='' options="--only --skip --timeout --watch --format -f --url -d --env -e --config --pack --schema --lock-timeout --quiet -q --debug --help -h" ;;
+        'agents')
+            commands='' options="$shared --show --window --days --metric --watch" ;;
         'inspect')
             commands='cancel kill activity advisory-locks bloat bloat-exact blocking cache-hit checkpoints connections database-sizes database-stats dead-tuples duplicate-indexes extensions idle-in-transaction index-sizes index-usage invalid-indexes io locks long-running missing-fk-indexes partitions prepared-transactions progress replication replication-slots roles seq-scans sequences settings stale-statistics subscriptions table-sizes temp-files toast unused-indexes vacuum-status vector-columns vector-indexes wal wraparound' options="$shared --list" ;;
         'inspect cancel')
@@ -249,12 +251,13 @@ _agentdb_value() {
     case "$path $1" in
         'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --sort') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --window' | *' --days' | *' --metric' | *' --limit' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir') kind=directories candidates='' ;;
+        *' --show') kind=words candidates='agents errors metrics messages costs help' ;;
         *) return 1 ;;
     esac
 }
@@ -266,6 +269,7 @@ _agentdb_argument() {
         'packs show 0') kind=free candidates='' ;;
         'packs diff 0') kind=free candidates='' ;;
         'migrate baseline 0') kind=free candidates='' ;;
+        'agents 0') kind=free candidates='' ;;
         'inspect cancel 0') kind=free candidates='' ;;
         'inspect kill 0') kind=free candidates='' ;;
         *) return 1 ;;

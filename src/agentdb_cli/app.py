@@ -32,6 +32,11 @@ COMMANDS = {
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
     "health": Entry("health", "Check the database and its agents.", "Monitor"),
+    "agents": Entry(
+        "agents",
+        "Show the agents: state, heartbeats, errors, metrics, messages and cost.",
+        "Monitor",
+    ),
     "inspect": Entry(
         "inspect",
         "Look into a database: activity, locks, sizes, indexes, vacuum, replication …",
