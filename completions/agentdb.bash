@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate health agents inspect' options="$shared --version -V" ;;
+            commands='init server config packs migrate health slow-queries agents inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -152,6 +152,8 @@ _agentdb_command() {
             commands='' options="$shared --detect --dir --set --dry-run" ;;
         'health')
             commands='' options="--only --skip --timeout --watch --format -f --url -d --env -e --config --pack --schema --lock-timeout --quiet -q --debug --help -h" ;;
+        'slow-queries')
+            commands='' options="$shared --by --limit -n --since --sample --watch --all-databases -a --full --literals --explain --reset --yes -y --dry-run" ;;
         'agents')
             commands='' options="$shared --show --window --days --metric --watch" ;;
         'inspect')
@@ -251,12 +253,13 @@ _agentdb_value() {
     case "$path $1" in
         'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --window' | *' --days' | *' --metric' | *' --limit' | *' --sort') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --window' | *' --days' | *' --metric' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir') kind=directories candidates='' ;;
+        *' --by') kind=words candidates='total mean calls io temp wal plan' ;;
         *' --show') kind=words candidates='agents errors metrics messages costs help' ;;
         *) return 1 ;;
     esac

@@ -91,7 +91,7 @@ end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -101,7 +101,7 @@ function __agentdb_takes_value
             return 0
         case 'health -f'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --only' '* --skip' '* --timeout' '* --watch' '* --window' '* --days' '* --metric' '* --limit' '* --sort'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --window' '* --days' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
@@ -112,6 +112,8 @@ function __agentdb_takes_value
         case '* --format' '* -f'
             return 0
         case '* --dir'
+            return 0
+        case '* --by'
             return 0
         case '* --show'
             return 0
@@ -128,6 +130,7 @@ complete -c agentdb -n "__agentdb_at ''" -a config -d 'Show which settings are i
 complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and compare a database'
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
 complete -c agentdb -n "__agentdb_at ''" -a health -d 'Check the database and its agents'
+complete -c agentdb -n "__agentdb_at ''" -a slow-queries -d 'Show which statements take the time'
 complete -c agentdb -n "__agentdb_at ''" -a agents -d 'Show the agents: state, heartbeats, errors, metrics, messages and cost'
 complete -c agentdb -n "__agentdb_at ''" -a inspect -d 'Look into a database: activity, locks, sizes, indexes, vacuum, replication …'
 complete -c agentdb -n "__agentdb_at 'server'" -a start -d 'Start it; made first if need be'
@@ -233,12 +236,23 @@ complete -c agentdb -n "__agentdb_at 'health'" -l lock-timeout -x -d 'Longest wa
 complete -c agentdb -n "__agentdb_at 'health'" -l quiet -s q -d 'No notices on stderr'
 complete -c agentdb -n "__agentdb_at 'health'" -l debug -d 'Show a traceback with an error'
 complete -c agentdb -n "__agentdb_at 'health'" -l help -s h -d 'Show this message and exit'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l by -x -a 'total mean calls io temp wal plan' -d 'What to order by, the most first'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l limit -s n -x -d 'The most statements'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l since -x -d 'Only what was added since an earlier run: 1h, last'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l sample -x -d 'Sample the sessions instead: 30s'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l watch -x -d 'Show what each interval added'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l all-databases -s a -d 'Not this database alone'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l full -d 'Show whole texts'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l literals -d 'Show texts as the server has them'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l explain -x -d 'Show the plan of a statement; not run'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l reset -d 'Set the statistics to zero'
+complete -c agentdb -n "__agentdb_at 'slow-queries' 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
+complete -c agentdb -n "__agentdb_at 'slow-queries'" -l dry-run -d 'Say what --reset would do, do nothing'
 complete -c agentdb -n "__agentdb_at 'agents'" -l show -x -a 'agents errors metrics messages costs help' -d 'This part alone'
 complete -c agentdb -n "__agentdb_at 'agents'" -l window -x -d 'How far back: 15min, 1h, 2d'
 complete -c agentdb -n "__agentdb_at 'agents'" -l days -x -d 'Days of tokens and cost, in UTC'
 complete -c agentdb -n "__agentdb_at 'agents'" -l metric -x -d 'The metric to show'
 complete -c agentdb -n "__agentdb_at 'inspect'" -l list -d 'List the inspections, with what each needs'
-complete -c agentdb -n "__agentdb_at 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
 complete -c agentdb -n "__agentdb_at 'inspect cancel' 'inspect kill'" -l dry-run -d 'Show the session, do nothing'
 complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l limit -s n -x -d 'The most rows to show: 50, or with --watch what the terminal has room for'
 complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l sort -x -d 'Order by a column; \'COLUMN desc\' for the most'

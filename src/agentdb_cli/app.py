@@ -32,6 +32,7 @@ COMMANDS = {
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
     "health": Entry("health", "Check the database and its agents.", "Monitor"),
+    "slow-queries": Entry("slow_queries", "Show which statements take the time.", "Monitor"),
     "agents": Entry(
         "agents",
         "Show the agents: state, heartbeats, errors, metrics, messages and cost.",

@@ -1,0 +1,1 @@
+"""Which statements take the server's time: from pg_stat_statements, or by sampling."""
