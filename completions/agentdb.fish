@@ -91,7 +91,7 @@ end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'vacuum' 'reindex' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -101,7 +101,7 @@ function __agentdb_takes_value
             return 0
         case 'health -f'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --window' '* --days' '* --metric' '* --sort'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --jobs' '* -j' '* --wait' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --window' '* --days' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
@@ -129,6 +129,8 @@ complete -c agentdb -n "__agentdb_at ''" -a server -d 'Control the embedded Post
 complete -c agentdb -n "__agentdb_at ''" -a config -d 'Show which settings are in force, and why'
 complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and compare a database'
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
+complete -c agentdb -n "__agentdb_at ''" -a vacuum -d 'Vacuum the tables that need it, worst first'
+complete -c agentdb -n "__agentdb_at ''" -a reindex -d 'Rebuild indexes that need it, without locking anyone out'
 complete -c agentdb -n "__agentdb_at ''" -a health -d 'Check the database and its agents'
 complete -c agentdb -n "__agentdb_at ''" -a slow-queries -d 'Show which statements take the time'
 complete -c agentdb -n "__agentdb_at ''" -a agents -d 'Show the agents: state, heartbeats, errors, metrics, messages and cost'
@@ -222,6 +224,17 @@ complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l skip-unavailable
 complete -c agentdb -n "__agentdb_at 'migrate status'" -l check -d 'Exit 1 unless every migration is applied'
 complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l detect -d 'Find out from the database which were applied'
 complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l dry-run -d 'Show what would be recorded'
+complete -c agentdb -n "__agentdb_at 'vacuum'" -l all -d 'Every table, but not the system\'s own'
+complete -c agentdb -n "__agentdb_at 'vacuum'" -l analyze -d 'Renew the planner\'s statistics of each, too'
+complete -c agentdb -n "__agentdb_at 'vacuum'" -l freeze -d 'Freeze all rows that can be'
+complete -c agentdb -n "__agentdb_at 'vacuum'" -l full -d 'Rewrite the tables; nobody can read or write them meanwhile'
+complete -c agentdb -n "__agentdb_at 'vacuum'" -l truncate -d 'Give empty pages at a table\'s end back; locks it for moments'
+complete -c agentdb -n "__agentdb_at 'vacuum'" -l jobs -s j -x -d 'Tables at the same time'
+complete -c agentdb -n "__agentdb_at 'vacuum' 'reindex'" -l dry-run -d 'Show what would be done, and why'
+complete -c agentdb -n "__agentdb_at 'vacuum'" -l yes -s y -d 'Do not ask before --full'
+complete -c agentdb -n "__agentdb_at 'reindex'" -l all -d 'Every index, but not the system\'s own'
+complete -c agentdb -n "__agentdb_at 'reindex'" -l wait -x -d 'Longest wait for an older transaction'
+complete -c agentdb -n "__agentdb_at 'reindex' 'slow-queries' 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
 complete -c agentdb -n "__agentdb_at 'health'" -l only -x -d 'Run this check alone'
 complete -c agentdb -n "__agentdb_at 'health'" -l skip -x -d 'Leave this check out'
 complete -c agentdb -n "__agentdb_at 'health'" -l timeout -x -d 'Seconds until no answer is an answer'
@@ -246,7 +259,6 @@ complete -c agentdb -n "__agentdb_at 'slow-queries'" -l full -d 'Show whole text
 complete -c agentdb -n "__agentdb_at 'slow-queries'" -l literals -d 'Show texts as the server has them'
 complete -c agentdb -n "__agentdb_at 'slow-queries'" -l explain -x -d 'Show the plan of a statement; not run'
 complete -c agentdb -n "__agentdb_at 'slow-queries'" -l reset -d 'Set the statistics to zero'
-complete -c agentdb -n "__agentdb_at 'slow-queries' 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
 complete -c agentdb -n "__agentdb_at 'slow-queries'" -l dry-run -d 'Say what --reset would do, do nothing'
 complete -c agentdb -n "__agentdb_at 'agents'" -l show -x -a 'agents errors metrics messages costs help' -d 'This part alone'
 complete -c agentdb -n "__agentdb_at 'agents'" -l window -x -d 'How far back: 15min, 1h, 2d'

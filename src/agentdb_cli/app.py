@@ -31,6 +31,10 @@ COMMANDS = {
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
+    "vacuum": Entry("vacuum", "Vacuum the tables that need it, worst first.", "Data"),
+    "reindex": Entry(
+        "reindex", "Rebuild indexes that need it, without locking anyone out.", "Data"
+    ),
     "health": Entry("health", "Check the database and its agents.", "Monitor"),
     "slow-queries": Entry("slow_queries", "Show which statements take the time.", "Monitor"),
     "agents": Entry(

@@ -1,0 +1,1 @@
+"""Upkeep of tables and indexes: VACUUM and REINDEX that say truly what they have done."""
