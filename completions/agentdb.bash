@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate vacuum reindex health slow-queries agents inspect' options="$shared --version -V" ;;
+            commands='init server config packs migrate vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -154,6 +154,10 @@ _agentdb_command() {
             commands='' options="$shared --all --analyze --freeze --full --truncate --jobs -j --dry-run --yes -y" ;;
         'reindex')
             commands='' options="$shared --all --wait --dry-run --yes -y" ;;
+        'import')
+            commands='archive' options="$shared" ;;
+        'import archive')
+            commands='' options="$shared --table --into --again --dry-run --yes -y" ;;
         'health')
             commands='' options="--only --skip --timeout --watch --format -f --url -d --env -e --config --pack --schema --lock-timeout --quiet -q --debug --help -h" ;;
         'slow-queries')
@@ -257,7 +261,7 @@ _agentdb_value() {
     case "$path $1" in
         'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --jobs' | *' -j' | *' --wait' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --window' | *' --days' | *' --metric' | *' --sort') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --jobs' | *' -j' | *' --wait' | *' --table' | *' --into' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --window' | *' --days' | *' --metric' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
@@ -278,6 +282,7 @@ _agentdb_argument() {
         'migrate baseline 0') kind=free candidates='' ;;
         'vacuum '*) kind=free candidates='' ;;
         'reindex '*) kind=free candidates='' ;;
+        'import archive 0') kind=directories candidates='' ;;
         'agents 0') kind=free candidates='' ;;
         'inspect cancel 0') kind=free candidates='' ;;
         'inspect kill 0') kind=free candidates='' ;;

@@ -86,12 +86,12 @@ end
 
 # True if $argv[1] is a group: a command that has sub-commands.
 function __agentdb_is_group
-    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate' 'inspect'
+    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate' 'import' 'inspect'
 end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'vacuum' 'reindex' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -101,7 +101,7 @@ function __agentdb_takes_value
             return 0
         case 'health -f'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --jobs' '* -j' '* --wait' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --window' '* --days' '* --metric' '* --sort'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --jobs' '* -j' '* --wait' '* --table' '* --into' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --window' '* --days' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
@@ -131,6 +131,7 @@ complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
 complete -c agentdb -n "__agentdb_at ''" -a vacuum -d 'Vacuum the tables that need it, worst first'
 complete -c agentdb -n "__agentdb_at ''" -a reindex -d 'Rebuild indexes that need it, without locking anyone out'
+complete -c agentdb -n "__agentdb_at ''" -a import -d 'Put rows into the database: purged ones, out of their archive'
 complete -c agentdb -n "__agentdb_at ''" -a health -d 'Check the database and its agents'
 complete -c agentdb -n "__agentdb_at ''" -a slow-queries -d 'Show which statements take the time'
 complete -c agentdb -n "__agentdb_at ''" -a agents -d 'Show the agents: state, heartbeats, errors, metrics, messages and cost'
@@ -150,6 +151,7 @@ complete -c agentdb -n "__agentdb_at 'packs'" -a diff -d 'Show how the database 
 complete -c agentdb -n "__agentdb_at 'migrate'" -a up -d 'Apply what is pending (the same as plain `agentdb migrate`)'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a status -d 'Show every migration: applied, pending, changed since, or missing'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a baseline -d 'Record migrations as applied that were applied by other means, without running them'
+complete -c agentdb -n "__agentdb_at 'import'" -a archive -d 'Put purged rows back'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a cancel -d 'Cancel the statement that a session runs, after showing it'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a kill -d 'End a session, after showing what it does; its open transaction is rolled back'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a activity -d 'Sessions of clients: what each does and waits for, and since when'
@@ -234,7 +236,11 @@ complete -c agentdb -n "__agentdb_at 'vacuum' 'reindex'" -l dry-run -d 'Show wha
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l yes -s y -d 'Do not ask before --full'
 complete -c agentdb -n "__agentdb_at 'reindex'" -l all -d 'Every index, but not the system\'s own'
 complete -c agentdb -n "__agentdb_at 'reindex'" -l wait -x -d 'Longest wait for an older transaction'
-complete -c agentdb -n "__agentdb_at 'reindex' 'slow-queries' 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
+complete -c agentdb -n "__agentdb_at 'reindex' 'import archive' 'slow-queries' 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
+complete -c agentdb -n "__agentdb_at 'import archive'" -l table -x -d 'Only the rows of this table'
+complete -c agentdb -n "__agentdb_at 'import archive'" -l into -x -d 'Another table than their own'
+complete -c agentdb -n "__agentdb_at 'import archive'" -l again -d 'Also what was put back before'
+complete -c agentdb -n "__agentdb_at 'import archive'" -l dry-run -d 'Check the files, say what would be put back'
 complete -c agentdb -n "__agentdb_at 'health'" -l only -x -d 'Run this check alone'
 complete -c agentdb -n "__agentdb_at 'health'" -l skip -x -d 'Leave this check out'
 complete -c agentdb -n "__agentdb_at 'health'" -l timeout -x -d 'Seconds until no answer is an answer'
@@ -268,3 +274,4 @@ complete -c agentdb -n "__agentdb_at 'inspect'" -l list -d 'List the inspections
 complete -c agentdb -n "__agentdb_at 'inspect cancel' 'inspect kill'" -l dry-run -d 'Show the session, do nothing'
 complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l limit -s n -x -d 'The most rows to show: 50, or with --watch what the terminal has room for'
 complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l sort -x -d 'Order by a column; \'COLUMN desc\' for the most'
+complete -c agentdb -n "__agentdb_argument 0 'import archive'" -x -a '(__agentdb_directories)'

@@ -35,6 +35,9 @@ COMMANDS = {
     "reindex": Entry(
         "reindex", "Rebuild indexes that need it, without locking anyone out.", "Data"
     ),
+    "import": Entry(
+        "import_", "Put rows into the database: purged ones, out of their archive.", "Data"
+    ),
     "health": Entry("health", "Check the database and its agents.", "Monitor"),
     "slow-queries": Entry("slow_queries", "Show which statements take the time.", "Monitor"),
     "agents": Entry(

@@ -1,0 +1,1 @@
+"""Rows that are past their time: which, and how they leave."""
