@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
+            commands='init server config packs migrate purge vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -150,6 +150,8 @@ _agentdb_command() {
             commands='' options="$shared --dir --set --check" ;;
         'migrate baseline')
             commands='' options="$shared --detect --dir --set --dry-run" ;;
+        'purge')
+            commands='' options="$shared --days --table -t --archive --archive-format --max-rows --max-duration --window --max-lag --max-active --keep-detached --dry-run --yes -y" ;;
         'vacuum')
             commands='' options="$shared --all --analyze --freeze --full --truncate --jobs -j --dry-run --yes -y" ;;
         'reindex')
@@ -261,12 +263,12 @@ _agentdb_value() {
     case "$path $1" in
         'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --jobs' | *' -j' | *' --wait' | *' --table' | *' --into' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --window' | *' --days' | *' --metric' | *' --sort') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --days' | *' --table' | *' -t' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --jobs' | *' -j' | *' --wait' | *' --into' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
-        *' --dir') kind=directories candidates='' ;;
+        *' --dir' | *' --archive') kind=directories candidates='' ;;
         *' --by') kind=words candidates='total mean calls io temp wal plan' ;;
         *' --show') kind=words candidates='agents errors metrics messages costs help' ;;
         *) return 1 ;;

@@ -91,7 +91,7 @@ end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'purge' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -101,7 +101,7 @@ function __agentdb_takes_value
             return 0
         case 'health -f'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --jobs' '* -j' '* --wait' '* --table' '* --into' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --window' '* --days' '* --metric' '* --sort'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --days' '* --table' '* -t' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --jobs' '* -j' '* --wait' '* --into' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
@@ -111,7 +111,7 @@ function __agentdb_takes_value
             return 0
         case '* --format' '* -f'
             return 0
-        case '* --dir'
+        case '* --dir' '* --archive'
             return 0
         case '* --by'
             return 0
@@ -129,6 +129,7 @@ complete -c agentdb -n "__agentdb_at ''" -a server -d 'Control the embedded Post
 complete -c agentdb -n "__agentdb_at ''" -a config -d 'Show which settings are in force, and why'
 complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and compare a database'
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
+complete -c agentdb -n "__agentdb_at ''" -a purge -d 'Delete rows that are past their time'
 complete -c agentdb -n "__agentdb_at ''" -a vacuum -d 'Vacuum the tables that need it, worst first'
 complete -c agentdb -n "__agentdb_at ''" -a reindex -d 'Rebuild indexes that need it, without locking anyone out'
 complete -c agentdb -n "__agentdb_at ''" -a import -d 'Put rows into the database: purged ones, out of their archive'
@@ -226,6 +227,18 @@ complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l skip-unavailable
 complete -c agentdb -n "__agentdb_at 'migrate status'" -l check -d 'Exit 1 unless every migration is applied'
 complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l detect -d 'Find out from the database which were applied'
 complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l dry-run -d 'Show what would be recorded'
+complete -c agentdb -n "__agentdb_at 'purge'" -l days -x -d 'Keep N days instead of what the policies say'
+complete -c agentdb -n "__agentdb_at 'purge'" -l table -s t -x -d 'This table alone (repeatable)'
+complete -c agentdb -n "__agentdb_at 'purge'" -l archive -x -a '(__agentdb_directories)' -d 'Rows leave into files of this directory'
+complete -c agentdb -n "__agentdb_at 'purge'" -l archive-format -x -d 'jsonl (default), csv, parquet'
+complete -c agentdb -n "__agentdb_at 'purge'" -l max-rows -x -d 'Delete at most N rows'
+complete -c agentdb -n "__agentdb_at 'purge'" -l max-duration -x -d 'Begin no batch after, such as 2h'
+complete -c agentdb -n "__agentdb_at 'purge'" -l window -x -d 'Wait outside of it, by the server\'s clock'
+complete -c agentdb -n "__agentdb_at 'purge'" -l max-lag -x -d 'Wait while a replica lags further behind'
+complete -c agentdb -n "__agentdb_at 'purge'" -l max-active -x -d 'Wait while more sessions are active (default: half of max_connections)'
+complete -c agentdb -n "__agentdb_at 'purge'" -l keep-detached -d 'Detach whole partitions, but do not drop them'
+complete -c agentdb -n "__agentdb_at 'purge'" -l dry-run -d 'Count what would go; delete nothing'
+complete -c agentdb -n "__agentdb_at 'purge'" -l yes -s y -d 'Do not ask on a terminal'
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l all -d 'Every table, but not the system\'s own'
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l analyze -d 'Renew the planner\'s statistics of each, too'
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l freeze -d 'Freeze all rows that can be'

@@ -31,6 +31,7 @@ COMMANDS = {
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
+    "purge": Entry("purge", "Delete rows that are past their time.", "Data"),
     "vacuum": Entry("vacuum", "Vacuum the tables that need it, worst first.", "Data"),
     "reindex": Entry(
         "reindex", "Rebuild indexes that need it, without locking anyone out.", "Data"

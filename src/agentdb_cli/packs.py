@@ -18,21 +18,6 @@ from agentdb_cli.settings.keys import Scalar
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
-    """A table whose old rows may be purged.
-
-    Attributes:
-        table: as the pack names it, with its schema if it has one of its own.
-        time_column: what a row's age is counted from.
-        days: how long rows are kept.
-    """
-
-    table: str
-    time_column: str
-    days: int
-
-
-@dataclass(frozen=True, slots=True)
 class Collection:
     """A table with embeddings that can be searched.
 
@@ -72,14 +57,6 @@ class Pack:
     directory: Path
     movable: bool
     content: Mapping[str, Any]
-
-    @property
-    def retention(self) -> tuple[Retention, ...]:
-        """The tables that may be purged, in the order of `pack.toml`."""
-        return tuple(
-            Retention(table, entry["time_column"], entry["days"])
-            for table, entry in self.content.get("retention", {}).items()
-        )
 
     @property
     def collections(self) -> tuple[Collection, ...]:

@@ -20,6 +20,7 @@ from pathlib import Path
 import health
 import migrate
 import packs
+import purge
 import sampler
 import startup
 from harness import Entry, NotMeasured, Place, Row, as_json, table, tell
@@ -56,6 +57,7 @@ ENTRIES: dict[str, Callable[[Bench], Entry]] = {
     "packs": lambda b: packs.from_nothing(b.server),
     "health": lambda b: health.healthy_pack(b.directory, b.server),
     "health-crowd": lambda b: health.Crowd(b.directory),
+    "purge": lambda b: purge.Purge(b.server),
     "sampler": lambda b: sampler.sampler(b.directory),
 }
 

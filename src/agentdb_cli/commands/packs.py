@@ -38,7 +38,8 @@ def show(run: Invocation, name: Name = None) -> None:
     pack = packs.load(name or run.settings.pack)
     migrations = [file.label for file in files.read(pack.directory).files]
     retention = {
-        entry.table: f"{entry.days} days by {entry.time_column}" for entry in pack.retention
+        table: f"{entry['days']} days by {entry['time_column']}"
+        for table, entry in pack.content.get("retention", {}).items()
     }
     collections = {c.name: f"{c.table}.{c.embedding}, {c.distance}" for c in pack.collections}
     if run.output.for_people:

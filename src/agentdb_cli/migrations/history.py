@@ -105,6 +105,19 @@ def read(connection: Connection, table: Table, pack: str) -> tuple[Applied, ...]
     )
 
 
+def packs(connection: Connection, table: Table) -> tuple[str, ...]:
+    """The names of the packs that have been applied; none without a table, or a right to it."""
+    try:
+        rows = connection.execute(_statement("history/packs", table)).fetchall()
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InsufficientPrivilege,
+    ):
+        return ()
+    return tuple(str(name) for (name,) in rows)
+
+
 def details(connection: Connection, table: Table, pack: str) -> dict[int, Details]:
     """The circumstances of each applied migration of a pack, by version.
 
