@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate purge vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
+            commands='init server config packs migrate purge retention vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -152,6 +152,16 @@ _agentdb_command() {
             commands='' options="$shared --detect --dir --set --dry-run" ;;
         'purge')
             commands='' options="$shared --days --table -t --archive --archive-format --max-rows --max-duration --window --max-lag --max-active --keep-detached --dry-run --yes -y" ;;
+        'retention')
+            commands='list set check partitions' options="$shared" ;;
+        'retention list')
+            commands='' options="$shared" ;;
+        'retention set')
+            commands='' options="$shared --days --column --where --keep-last --per --archive --archive-format --fixed --no-fixed --enabled --no-enabled --partitioned --remove --dry-run" ;;
+        'retention check')
+            commands='' options="$shared --overdue --timeout" ;;
+        'retention partitions')
+            commands='' options="$shared --ahead --dry-run --yes -y" ;;
         'vacuum')
             commands='' options="$shared --all --analyze --freeze --full --truncate --jobs -j --dry-run --yes -y" ;;
         'reindex')
@@ -263,12 +273,14 @@ _agentdb_value() {
     case "$path $1" in
         'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --days' | *' --table' | *' -t' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --jobs' | *' -j' | *' --wait' | *' --into' | *' --only' | *' --skip' | *' --timeout' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
+        'retention set --archive-format') kind=words candidates='jsonl csv parquet' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --days' | *' --table' | *' -t' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --keep-last' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --jobs' | *' -j' | *' --wait' | *' --into' | *' --only' | *' --skip' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir' | *' --archive') kind=directories candidates='' ;;
+        *' --partitioned') kind=words candidates='day week month' ;;
         *' --by') kind=words candidates='total mean calls io temp wal plan' ;;
         *' --show') kind=words candidates='agents errors metrics messages costs help' ;;
         *) return 1 ;;
@@ -282,6 +294,9 @@ _agentdb_argument() {
         'packs show 0') kind=free candidates='' ;;
         'packs diff 0') kind=free candidates='' ;;
         'migrate baseline 0') kind=free candidates='' ;;
+        'retention set 0') kind=free candidates='' ;;
+        'retention check '*) kind=free candidates='' ;;
+        'retention partitions '*) kind=free candidates='' ;;
         'vacuum '*) kind=free candidates='' ;;
         'reindex '*) kind=free candidates='' ;;
         'import archive 0') kind=directories candidates='' ;;

@@ -86,12 +86,12 @@ end
 
 # True if $argv[1] is a group: a command that has sub-commands.
 function __agentdb_is_group
-    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate' 'import' 'inspect'
+    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate' 'retention' 'import' 'inspect'
 end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'purge' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'purge' 'retention' 'retention list' 'retention set' 'retention check' 'retention partitions' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -101,7 +101,9 @@ function __agentdb_takes_value
             return 0
         case 'health -f'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --days' '* --table' '* -t' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --jobs' '* -j' '* --wait' '* --into' '* --only' '* --skip' '* --timeout' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
+        case 'retention set --archive-format'
+            return 0
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --days' '* --table' '* -t' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --column' '* --where' '* --keep-last' '* --per' '* --overdue' '* --timeout' '* --ahead' '* --jobs' '* -j' '* --wait' '* --into' '* --only' '* --skip' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
@@ -112,6 +114,8 @@ function __agentdb_takes_value
         case '* --format' '* -f'
             return 0
         case '* --dir' '* --archive'
+            return 0
+        case '* --partitioned'
             return 0
         case '* --by'
             return 0
@@ -130,6 +134,7 @@ complete -c agentdb -n "__agentdb_at ''" -a config -d 'Show which settings are i
 complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and compare a database'
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
 complete -c agentdb -n "__agentdb_at ''" -a purge -d 'Delete rows that are past their time'
+complete -c agentdb -n "__agentdb_at ''" -a retention -d 'Show and declare which rows are kept how long'
 complete -c agentdb -n "__agentdb_at ''" -a vacuum -d 'Vacuum the tables that need it, worst first'
 complete -c agentdb -n "__agentdb_at ''" -a reindex -d 'Rebuild indexes that need it, without locking anyone out'
 complete -c agentdb -n "__agentdb_at ''" -a import -d 'Put rows into the database: purged ones, out of their archive'
@@ -152,6 +157,10 @@ complete -c agentdb -n "__agentdb_at 'packs'" -a diff -d 'Show how the database 
 complete -c agentdb -n "__agentdb_at 'migrate'" -a up -d 'Apply what is pending (the same as plain `agentdb migrate`)'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a status -d 'Show every migration: applied, pending, changed since, or missing'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a baseline -d 'Record migrations as applied that were applied by other means, without running them'
+complete -c agentdb -n "__agentdb_at 'retention'" -a list -d 'List the retention policies, and where each comes from'
+complete -c agentdb -n "__agentdb_at 'retention'" -a set -d 'Lay down in agentdb.toml how long the rows of a table are kept'
+complete -c agentdb -n "__agentdb_at 'retention'" -a check -d 'Show what is past its time in each table with a policy, and what it grows to'
+complete -c agentdb -n "__agentdb_at 'retention'" -a partitions -d 'Create the partitions of the days to come'
 complete -c agentdb -n "__agentdb_at 'import'" -a archive -d 'Put purged rows back'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a cancel -d 'Cancel the statement that a session runs, after showing it'
 complete -c agentdb -n "__agentdb_at 'inspect'" -a kill -d 'End a session, after showing what it does; its open transaction is rolled back'
@@ -229,7 +238,7 @@ complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l detect -d 'Find out 
 complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l dry-run -d 'Show what would be recorded'
 complete -c agentdb -n "__agentdb_at 'purge'" -l days -x -d 'Keep N days instead of what the policies say'
 complete -c agentdb -n "__agentdb_at 'purge'" -l table -s t -x -d 'This table alone (repeatable)'
-complete -c agentdb -n "__agentdb_at 'purge'" -l archive -x -a '(__agentdb_directories)' -d 'Rows leave into files of this directory'
+complete -c agentdb -n "__agentdb_at 'purge' 'retention set'" -l archive -x -a '(__agentdb_directories)' -d 'Rows leave into files of this directory'
 complete -c agentdb -n "__agentdb_at 'purge'" -l archive-format -x -d 'jsonl (default), csv, parquet'
 complete -c agentdb -n "__agentdb_at 'purge'" -l max-rows -x -d 'Delete at most N rows'
 complete -c agentdb -n "__agentdb_at 'purge'" -l max-duration -x -d 'Begin no batch after, such as 2h'
@@ -239,6 +248,22 @@ complete -c agentdb -n "__agentdb_at 'purge'" -l max-active -x -d 'Wait while mo
 complete -c agentdb -n "__agentdb_at 'purge'" -l keep-detached -d 'Detach whole partitions, but do not drop them'
 complete -c agentdb -n "__agentdb_at 'purge'" -l dry-run -d 'Count what would go; delete nothing'
 complete -c agentdb -n "__agentdb_at 'purge'" -l yes -s y -d 'Do not ask on a terminal'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l days -x -d 'Rows older than N days may go'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l column -x -d 'What a row\'s age is counted from'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l where -x -d 'Only rows for which this is true'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l keep-last -x -d 'Never the newest N rows …'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l per -x -d '… of each value of COLUMN (repeatable)'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l archive-format -x -a 'jsonl csv parquet' -d 'Of these files'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l fixed -l no-fixed -d 'Whether purge --days leaves it alone'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l enabled -l no-enabled -d 'Whether it counts'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l partitioned -x -a 'day week month' -d 'What agentdb retention partitions makes'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l remove -d 'Take the entry out of the file'
+complete -c agentdb -n "__agentdb_at 'retention set'" -l dry-run -d 'Check and show it; write nothing'
+complete -c agentdb -n "__agentdb_at 'retention check'" -l overdue -x -d 'So late rows may be purged, and no later'
+complete -c agentdb -n "__agentdb_at 'retention check'" -l timeout -x -d 'Longest statement while counting a table'
+complete -c agentdb -n "__agentdb_at 'retention partitions'" -l ahead -x -d 'Days to prepare (default: 7 of daily partitions, 28 of weekly, 62 of monthly)'
+complete -c agentdb -n "__agentdb_at 'retention partitions'" -l dry-run -d 'Show what is missing; change nothing'
+complete -c agentdb -n "__agentdb_at 'retention partitions'" -l yes -s y -d 'Lock a table for longer than a second if need be'
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l all -d 'Every table, but not the system\'s own'
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l analyze -d 'Renew the planner\'s statistics of each, too'
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l freeze -d 'Freeze all rows that can be'

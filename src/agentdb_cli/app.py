@@ -32,6 +32,7 @@ COMMANDS = {
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
     "purge": Entry("purge", "Delete rows that are past their time.", "Data"),
+    "retention": Entry("retention", "Show and declare which rows are kept how long.", "Data"),
     "vacuum": Entry("vacuum", "Vacuum the tables that need it, worst first.", "Data"),
     "reindex": Entry(
         "reindex", "Rebuild indexes that need it, without locking anyone out.", "Data"
