@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.pq import ExecStatus
 from pytest_postgresql import factories
 
 from agentdb_cli import app
@@ -90,7 +94,9 @@ class Database:
     def execute(self, statement: str, *values: object) -> list[tuple]:
         """Run a statement and return its rows, if it has any."""
         cursor = self.connection.execute(statement, values or None)
-        return cursor.fetchall() if cursor.description else []
+        result = cursor.pgresult  # a row may have no column, and cursor.description is then None
+        found = result is not None and result.status == ExecStatus.TUPLES_OK
+        return cursor.fetchall() if found else []
 
     def value(self, statement: str, *values: object) -> object:
         """The first column of the first row."""
@@ -110,6 +116,16 @@ def _database_on(major: str, request: pytest.FixtureRequest) -> Database:
             pytest.fail(f"PostgreSQL {major} must be installed in CI")
         pytest.skip(f"no PostgreSQL {major} on this machine")
     return _database(request.getfixturevalue(f"connection{major}"))
+
+
+@pytest.fixture(scope="module", params=["18", "15"])
+def binaries(request: pytest.FixtureRequest, servers: dict[str, Binaries]) -> Binaries:
+    """The programs of each PostgreSQL in turn."""
+    if request.param not in servers:
+        if IN_CI:
+            pytest.fail(f"PostgreSQL {request.param} must be installed in CI")
+        pytest.skip(f"no PostgreSQL {request.param} on this machine")
+    return servers[request.param]
 
 
 @pytest.fixture(params=["18", "15"])
@@ -164,3 +180,55 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def pgbouncer(database18: Database) -> Iterator[str]:
+    """The URL of `database18` through a PgBouncer in transaction mode."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if program is None:
+        if IN_CI:
+            pytest.fail("pgbouncer must be installed in CI")
+        pytest.skip("no pgbouncer on this machine")
+    info, port, owner = database18.connection.info, free_port(), ensure_owner(lambda _: None)
+    directory = Path(tempfile.mkdtemp(prefix="agentdb-pgbouncer-"))
+    directory.chmod(0o755)
+    configuration = directory / "pgbouncer.ini"
+    configuration.write_text(
+        f"[databases]\n* = host={info.host} port={info.port} user=postgres\n"
+        "[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nunix_socket_dir =\n"
+        "auth_type = any\npool_mode = transaction\n"
+    )
+    account = {} if owner.is_us else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
+    with subprocess.Popen(
+        [program, "-q", configuration],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=directory,
+        **account,  # type: ignore[arg-type]
+    ) as process:
+        try:
+            _wait_for_port(port)
+            yield f"postgresql://postgres@127.0.0.1:{port}/{info.dbname}"
+        finally:
+            process.terminate()
+    shutil.rmtree(directory)
+
+
+def _wait_for_port(port: int) -> None:
+    for _ in range(500):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return
+    raise AssertionError(f"nothing listens on port {port}")
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

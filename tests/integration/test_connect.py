@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import struct
-import subprocess
 import tempfile
 import threading
 import time
@@ -17,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import IN_CI, Database, Result
+from conftest import Database, Result, free_port
 
 from agentdb_cli.commands.invocation import GlobalOptions, Invocation
 from agentdb_cli.errors import ConnectionFailed
@@ -50,12 +48,6 @@ def show(connection: psycopg.Connection[tuple[object, ...]], name: str) -> objec
     row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
     assert row
     return row[0]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # --- Sessions ----------------------------------------------------------------
@@ -572,51 +564,6 @@ def test_other_refusals(text: str, what: str, hint: str | None) -> None:
 
 
 # --- PgBouncer ---------------------------------------------------------------
-
-
-@pytest.fixture
-def pgbouncer(database18: Database) -> Iterator[str]:
-    """The URL of `database18` through a PgBouncer in transaction mode."""
-    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-    if program is None:
-        if IN_CI:
-            pytest.fail("pgbouncer must be installed in CI")
-        pytest.skip("no pgbouncer on this machine")
-    info, port, owner = database18.connection.info, free_port(), ensure_owner(lambda _: None)
-    directory = Path(tempfile.mkdtemp(prefix="agentdb-pgbouncer-"))
-    directory.chmod(0o755)
-    configuration = directory / "pgbouncer.ini"
-    configuration.write_text(
-        f"[databases]\n* = host={info.host} port={info.port} user=postgres\n"
-        "[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nunix_socket_dir =\n"
-        "auth_type = any\npool_mode = transaction\n"
-    )
-    account = {} if owner.is_us else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
-    with subprocess.Popen(
-        [program, "-q", configuration],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=directory,
-        **account,  # type: ignore[arg-type]
-    ) as process:
-        try:
-            _wait_for_port(port)
-            yield f"postgresql://postgres@127.0.0.1:{port}/{info.dbname}"
-        finally:
-            process.terminate()
-    shutil.rmtree(directory)
-
-
-def _wait_for_port(port: int) -> None:
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        else:
-            return
-    raise AssertionError(f"nothing listens on port {port}")
 
 
 def test_a_pooler_that_refuses_start_up_options(cli: Cli, pgbouncer: str) -> None:

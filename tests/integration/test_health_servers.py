@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,67 +11,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import IN_CI, SERVERS, Database, Result
+from clusters import as_owner, copy_of, give, make, opened
+from conftest import Database, Result
 from test_health import eventually, health, one, thresholds
 
 from agentdb_cli.postgres.embedded.binaries import Binaries
 from agentdb_cli.postgres.embedded.cluster import Cluster
-from agentdb_cli.postgres.embedded.layout import Layout, ensure_owner
 
 Cli = Callable[..., Result]
-
-
-def _cluster(binaries: Binaries, name: str) -> Cluster:
-    layout = Layout.of(SERVERS / f"{name}{binaries.major}", binaries.major)
-    return Cluster(binaries, layout, ensure_owner(print))
-
-
-def _open(cluster: Cluster) -> Database:
-    keywords = cluster.keywords(cluster.start(lambda _: None), "postgres")
-    url = "postgresql://{user}@/{dbname}?host={host}&port={port}".format(**keywords)
-    return Database(psycopg.connect(url, autocommit=True), url, cluster.binaries.major)
-
-
-def _as_owner(cluster: Cluster, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run one of PostgreSQL's programs with the account of a stopped server."""
-    account: dict[str, object] = {}
-    if not cluster.owner.is_us:
-        account = {"user": cluster.owner.uid, "group": cluster.owner.gid, "extra_groups": []}
-    return subprocess.run(
-        [cluster.binaries.program(command[0]), *command[1:]],
-        cwd=cluster.layout.base,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=True,
-        **account,  # type: ignore[call-overload]
-    )
-
-
-def _give(cluster: Cluster, top: Path) -> None:
-    """Make the account of a server the owner of all below a directory."""
-    if not cluster.owner.is_us:
-        for path in (top, *top.rglob("*")):
-            os.chown(path, cluster.owner.uid, cluster.owner.gid)
-
-
-def _copy_of(primary: Database, binaries: Binaries, name: str, *options: str) -> Cluster:
-    """A base backup of a running server, not started yet."""
-    copy = _cluster(binaries, name)
-    copy.layout.create(copy.owner)
-    info = primary.connection.info
-    subprocess.run(
-        [
-            binaries.program("pg_basebackup"),
-            *("-D", str(copy.layout.data), "-h", info.host, "-p", str(info.port)),
-            *("-U", "postgres", "-X", "stream", "-c", "fast", "--no-sync", *options),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    _give(copy, copy.layout.data)
-    return copy
 
 
 @dataclass(frozen=True)
@@ -84,23 +29,13 @@ class Pair:
     standby: Database
 
 
-@pytest.fixture(scope="module", params=["18", "15"])
-def binaries(request: pytest.FixtureRequest, servers: dict[str, Binaries]) -> Binaries:
-    """The programs of each PostgreSQL in turn."""
-    if request.param not in servers:
-        if IN_CI:
-            pytest.fail(f"PostgreSQL {request.param} must be installed in CI")
-        pytest.skip(f"no PostgreSQL {request.param} on this machine")
-    return servers[request.param]
-
-
 @pytest.fixture(scope="module")
 def pair(binaries: Binaries) -> Iterator[Pair]:
     """A primary with a streaming standby."""
-    primary = _cluster(binaries, "health")
+    primary = make(binaries, "health")
     clusters = [primary]
     try:
-        database = _open(primary)
+        database = opened(primary)
         for setting in (
             "archive_mode = on",
             "archive_command = '/bin/true'",
@@ -110,10 +45,10 @@ def pair(binaries: Binaries) -> Iterator[Pair]:
             database.execute(f"ALTER SYSTEM SET {setting}")
         database.connection.close()
         primary.stop()
-        database = _open(primary)
-        standby = _copy_of(database, binaries, "healthstandby", "-R", "-C", "-S", "standby")
+        database = opened(primary)
+        standby = copy_of(database, binaries, "healthstandby", "-R", "-C", "-S", "standby")
         clusters.insert(0, standby)
-        yield Pair(database, _open(standby))
+        yield Pair(database, opened(standby))
     finally:
         for cluster in clusters:
             cluster.stop()
@@ -274,9 +209,9 @@ _PER_SEGMENT = 32 * 8192 * 4
 @pytest.fixture
 def aged(binaries: Binaries) -> Iterator[Cluster]:
     """A server whose next transaction is number 1,200,000,000, of which nothing is frozen."""
-    cluster = _cluster(binaries, "aged")
+    cluster = make(binaries, "aged")
     try:
-        database = _open(cluster)
+        database = opened(cluster)
         database.execute("ALTER SYSTEM SET autovacuum_freeze_max_age = 2000000000")
         database.connection.close()
         cluster.stop()
@@ -284,8 +219,8 @@ def aged(binaries: Binaries) -> Iterator[Cluster]:
         data = cluster.layout.data
         segment = data / "pg_xact" / f"{number // _PER_SEGMENT:04X}"
         segment.write_bytes(bytes(_PER_SEGMENT // 4))
-        _give(cluster, data / "pg_xact")
-        _as_owner(cluster, "pg_resetwal", "-x", str(number), "-D", str(data))
+        give(cluster, data / "pg_xact")
+        as_owner(cluster, "pg_resetwal", "-x", str(number), "-D", str(data))
         yield cluster
     finally:
         cluster.stop()
@@ -293,7 +228,7 @@ def aged(binaries: Binaries) -> Iterator[Cluster]:
 
 
 def test_wraparound(cli: Cli, aged: Cluster) -> None:
-    database = _open(aged)
+    database = opened(aged)
     with database.connection:
         code, status, value, detail = one(cli, database.url, "wraparound")
         assert (code, status) == (1, "warning")
@@ -320,20 +255,20 @@ def _starting(cluster: Cluster, waiting: Path) -> Iterator[str]:
         file.write(f"unix_socket_directories = '{base}'\nlisten_addresses = ''\n")
     (data / "recovery.signal").touch()
     waiting.touch()
-    _give(cluster, base)
+    give(cluster, base)
     log = str(cluster.layout.startup_log)
     try:
-        _as_owner(cluster, "pg_ctl", "start", "-W", "-D", str(data), "-l", log)
+        as_owner(cluster, "pg_ctl", "start", "-W", "-D", str(data), "-l", log)
         socket = base / ".s.PGSQL.5432"
         eventually(socket.exists)
         yield f"postgresql://postgres@/postgres?host={base}"
     finally:
         waiting.unlink()
-        _as_owner(cluster, "pg_ctl", "stop", "-m", "immediate", "-D", str(data))
+        as_owner(cluster, "pg_ctl", "stop", "-m", "immediate", "-D", str(data))
 
 
 def test_a_server_that_is_starting_up(cli: Cli, pair: Pair, binaries: Binaries) -> None:
-    copy = _copy_of(pair.primary, binaries, "starting")
+    copy = copy_of(pair.primary, binaries, "starting")
     try:
         with _starting(copy, copy.layout.base / "waiting") as url:
             code, rows = health(cli, url)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,13 +13,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import IN_CI, SERVERS, Database, Result
+from clusters import copy_of, make, opened
+from conftest import Database, Result
 from inspecting import inspect
 
 from agentdb_cli.monitoring import inspections, looking
 from agentdb_cli.postgres.embedded.binaries import Binaries
-from agentdb_cli.postgres.embedded.cluster import Cluster
-from agentdb_cli.postgres.embedded.layout import Layout, ensure_owner
 
 Cli = Callable[..., Result]
 Row = dict[str, object]
@@ -116,51 +113,13 @@ class Server:
     standby: Database
 
 
-def _open(cluster: Cluster, major: int) -> Database:
-    server = cluster.start(lambda _: None)
-    keywords = cluster.keywords(server, "postgres")
-    url = "postgresql://{user}@/{dbname}?host={host}&port={port}".format(**keywords)
-    return Database(psycopg.connect(url, autocommit=True), url, major)
-
-
-def _cluster(binaries: Binaries, name: str) -> Cluster:
-    layout = Layout.of(SERVERS / f"{name}{binaries.major}", binaries.major)
-    return Cluster(binaries, layout, ensure_owner(print))
-
-
-def _standby_of(primary: Cluster, database: Database) -> Cluster:
-    standby = _cluster(primary.binaries, "standby")
-    standby.layout.create(standby.owner)
-    info = database.connection.info
-    subprocess.run(
-        [
-            primary.binaries.program("pg_basebackup"),
-            *("-D", str(standby.layout.data), "-h", info.host, "-p", str(info.port)),
-            *("-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync"),
-            *("-C", "-S", "standby"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    if not standby.owner.is_us:
-        for directory, _, files in os.walk(standby.layout.data):
-            for path in (directory, *(os.path.join(directory, file) for file in files)):  # noqa: PTH118
-                os.chown(path, standby.owner.uid, standby.owner.gid)
-    return standby
-
-
-@pytest.fixture(scope="module", params=["18", "15"])
-def server(request: pytest.FixtureRequest, servers: dict[str, Binaries]) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def server(binaries: Binaries) -> Iterator[Server]:
     """A primary with a streaming standby."""
-    if request.param not in servers:
-        if IN_CI:
-            pytest.fail(f"PostgreSQL {request.param} must be installed in CI")
-        pytest.skip(f"no PostgreSQL {request.param} on this machine")
-    binaries = servers[request.param]
-    primary = _cluster(binaries, "own")
+    primary = make(binaries, "own")
     clusters = [primary]
     try:
-        database = _open(primary, binaries.major)
+        database = opened(primary)
         database.execute("ALTER SYSTEM SET wal_level = logical")
         database.execute("ALTER SYSTEM SET max_prepared_transactions = 5")
         if database.execute(
@@ -169,14 +128,14 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Binaries]) -> Iter
             database.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
         database.connection.close()
         primary.stop()
-        database = _open(primary, binaries.major)
+        database = opened(primary)
         database.execute("CREATE ROLE nobody")
         for name in ("pg_stat_statements", "pgstattuple", "pg_buffercache", "vector"):
             if database.execute("SELECT FROM pg_available_extensions WHERE name = %s", name):
                 database.execute(f"CREATE EXTENSION {name}")
-        standby = _standby_of(primary, database)
+        standby = copy_of(database, binaries, "standby", "-R", "-C", "-S", "standby")
         clusters.insert(0, standby)
-        yield Server(database, _open(standby, binaries.major))
+        yield Server(database, opened(standby))
     finally:
         for cluster in clusters:
             cluster.stop()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 
 import psycopg
 import pytest
 from conftest import Database
 from purging import Cli, count, policies, purge, refusal, until
+
+from agentdb_cli.postgres import advisory
 
 POLICY = 'time_column = "at"\ndays = 3'
 
@@ -254,3 +257,21 @@ def test_the_default_pack(cli: Cli, database18: Database, default: bool) -> None
     assert severity == "INFO"
     assert data["telemetry.heartbeats"]["partitions"] == 2
     assert data["auth.audit_events"]["rows"] == 21
+
+
+# --- Behind a pooler ---------------------------------------------------------------
+
+
+def test_through_pgbouncer(cli: Cli, database18: Database, pgbouncer: str) -> None:
+    """In transaction mode: nothing of a session is left behind, and one purge at a time."""
+    log(database18, default=False)
+    (row,) = purge(cli, replace(database18, url=pgbouncer), "--archive", "old")
+    assert (row["partitions"], row["state"]) == (6, "done")
+    assert count(database18, where=PAST) == 0
+    assert count(database18, "pg_locks", "locktype = 'advisory'") == 0
+    assert count(database18, "pg_stat_activity", "state = 'idle in transaction'") == 0
+    with psycopg.connect(database18.url) as other:
+        assert advisory.try_lock(other, "purge")
+        result = cli("purge", "-d", pgbouncer)
+    assert result.code == 0
+    assert "another purge is at work, so nothing was done: pid " in result.err

@@ -12,14 +12,15 @@ from agentdb_cli.postgres.queries import query
 CLASS = 0x61676462  # "agdb": tells our advisory locks from an application's
 
 
-def try_lock(connection: Connection, name: str) -> bool:
-    """Take the lock of a name for this session, unless another one has it.
+def try_lock(connection: Connection, name: str, *, for_transaction: bool = False) -> bool:
+    """Take the lock of a name for this session (or transaction), unless another one has it.
 
     Never waits: a session blocked in pg_advisory_lock holds a snapshot, and
     CREATE INDEX CONCURRENTLY in the session that has the lock would wait for
     it for ever.
     """
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", _key(name)).fetchone()
+    function = "pg_try_advisory_xact_lock" if for_transaction else "pg_try_advisory_lock"
+    row = connection.execute(f"SELECT {function}(%s, %s)".encode(), _key(name)).fetchone()
     return row is not None and bool(row[0])
 
 

@@ -178,11 +178,26 @@ def _connect(keywords: Mapping[str, str], settings: ConnectionSettings) -> Conne
         )
     )
     try:
-        return psycopg.connect(autocommit=True, **{**keywords, "options": options})  # type: ignore[arg-type]
+        return _open({**keywords, "options": options})
     except psycopg.OperationalError as error:
         if "unsupported startup parameter" not in str(error):
             raise
-        return psycopg.connect(autocommit=True, **keywords)  # type: ignore[arg-type]
+        return _open(keywords)
+
+
+def _open(keywords: Mapping[str, str]) -> Connection:
+    # Never prepared on our side: behind a pooler the next transaction may be in another
+    # server session, and a prepared plan outlives a changed planner setting.
+    return psycopg.connect(autocommit=True, prepare_threshold=None, **keywords)  # type: ignore[arg-type]
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Whether a pooler is in between: the server session is then another one than it was.
+
+    What a session keeps (a SET, an advisory lock) is not to be relied upon there.
+    """
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != connection.info.backend_pid
 
 
 # UnicodeError: a host name that DNS cannot hold, or a value that is not UTF-8.

@@ -20,7 +20,7 @@ import psycopg
 
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres import holders
-from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.connect import Connection, is_pooled
 from agentdb_cli.postgres.queries import query
 from agentdb_cli.postgres.quoting import identifier, literal
 from agentdb_cli.retention import locks
@@ -74,7 +74,12 @@ class PartitionPurge:
             AgentdbError: a lock was not to be had.
         """
         self._finish_earlier()
-        concurrently = not has_default and self.connection.info.server_version >= 140_000
+        # Behind a pooler there is no lock_timeout for a statement outside a transaction.
+        concurrently = (
+            not has_default
+            and self.connection.info.server_version >= 140_000
+            and not is_pooled(self.connection)
+        )
         keep = self.budget.options.keep_detached
         at_once = _AT_ONCE if self.archive is None else 1
         for begin in range(0, len(past), at_once):
@@ -162,7 +167,7 @@ class PartitionPurge:
             self._locking([*marking, *detaching], group[0].oid)
             return
         # The marks are there first: from then on nothing is lost sight of.
-        self.connection.execute("; ".join(marking).encode())
+        self._locking(marking, group[0].oid)
         for partition, detach in zip(group, detaching, strict=True):
             how = "FINALIZE" if partition.detach_pending else "CONCURRENTLY"
             try:

@@ -11,7 +11,7 @@ import psycopg
 
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres import advisory
-from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.connect import Connection, is_pooled
 from agentdb_cli.retention.drops import PartitionPurge
 from agentdb_cli.retention.load import Load
 from agentdb_cli.retention.outcome import Budget, Options, Outcome, Stopped
@@ -39,8 +39,19 @@ class Calls:
 
 
 @contextmanager
-def only_purge(connection: Connection) -> Iterator[str | None]:
-    """Hold the lock of purges in this database; gives None, or who has it already."""
+def only_purge(connection: Connection, another: Callable[[], Connection]) -> Iterator[str | None]:
+    """Hold the lock of purges in this database; gives None, or who has it already.
+
+    Args:
+        another: opens a further connection. Behind a pooler a session keeps no lock, so
+            it is held by a transaction there, which has no snapshot and so is in nobody's way.
+    """
+    if is_pooled(connection):
+        with another() as holder, holder.transaction():
+            holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            mine = advisory.try_lock(holder, _LOCK, for_transaction=True)
+            yield None if mine else advisory.holder(holder, _LOCK)
+        return
     if not advisory.try_lock(connection, _LOCK):
         yield advisory.holder(connection, _LOCK)
         return

@@ -117,7 +117,7 @@ def purge(
         if dry_run:
             show_due(run, connection, targets)
         elif targets and _agreed(run, connection, targets, yes=yes):
-            with only_purge(connection) as other:
+            with only_purge(connection, run.connect) as other:
                 if other is not None:
                     run.output.notice(f"another purge is at work, so nothing was done: {other}")
                     return
