@@ -59,13 +59,22 @@ def killed(database: Database, directory: Path, seconds: float) -> bool:
     return process.returncode != 0
 
 
+def standing(database: Database) -> list[str]:
+    """The table, and partitions of it that a killed purge had just detached."""
+    return [
+        str(name)
+        for (name,) in database.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relname ~ '^kept(_\\d+)?$'"
+            " AND relkind IN ('r', 'p') AND NOT relispartition"
+        )
+    ]
+
+
 def in_tables(database: Database) -> set[int]:
-    """The ids in the table, and in partitions of it that a killed purge had just detached."""
-    tables = database.execute(
-        "SELECT oid::regclass::text FROM pg_class WHERE relname ~ '^kept(_\\d+)?$'"
-        " AND relkind IN ('r', 'p') AND NOT relispartition"
-    )
-    return {i for (table,) in tables for (i,) in database.execute(f"SELECT id FROM {table}")}
+    """The ids that are still in the database."""
+    return {
+        i for table in standing(database) for (i,) in database.execute(f"SELECT id FROM {table}")
+    }
 
 
 def check(database: Database, directory: Path) -> None:
@@ -84,10 +93,11 @@ def kill_often(database: Database, directory: Path, rounds: int, seed: int) -> i
     hits = 0
     for _ in range(rounds):
         if not database.value("SELECT count(*) FROM kept WHERE at < current_date - 1"):
-            database.execute("TRUNCATE kept")
+            # Also partitions that were detached and not dropped before the last kill.
+            for table in standing(database):
+                database.execute(f"DROP TABLE {table}")
             for path in sorted(directory.rglob("*"), reverse=True):
                 path.rmdir() if path.is_dir() else path.unlink()
-            database.execute("DROP TABLE kept")
             fill(database, partitioned=bool(chance.getrandbits(1)))
         before = database.value("SELECT count(*) FROM kept")
         hits += killed(database, directory, chance.uniform(0.2, 1.2)) and before != database.value(
