@@ -434,6 +434,33 @@ def test_a_sequence_of_bigint_for_a_column_that_holds_less(cli: Cli, database: D
     assert value == pytest.approx(2_000_000_000 / 2_147_483_647)
 
 
+def test_partitions(cli: Cli, database: Database) -> None:
+    database.execute("CREATE TABLE log (at timestamptz) PARTITION BY RANGE (at)")
+    database.execute("CREATE TABLE past (at date) PARTITION BY RANGE (at)")
+    database.execute("CREATE TABLE open (at date) PARTITION BY RANGE (at)")
+    database.execute("CREATE TABLE size (n int) PARTITION BY RANGE (n)")
+    database.execute("CREATE TABLE size_1 PARTITION OF size FOR VALUES FROM (1) TO (2)")
+    database.execute(
+        "CREATE TABLE past_1 PARTITION OF past FOR VALUES FROM ('2001-01-01') TO ('2001-02-01')"
+    )
+    database.execute(
+        "CREATE TABLE open_1 PARTITION OF open FOR VALUES FROM (MINVALUE) TO (MAXVALUE)"
+    )
+    assert one(cli, database.url, "partitions") == (0, "ok", 0.0, "none")
+    end = database.value("SELECT (current_date + 1)::timestamptz")
+    today, tomorrow, later = database.execute(
+        "SELECT current_date, current_date + 1, current_date + 3"
+    )[0]
+    of = "PARTITION OF log FOR VALUES FROM"
+    database.execute(f"CREATE TABLE log_1 {of} ('{today}') TO ('{tomorrow}')")
+    found = one(cli, database.url, "partitions")
+    assert found == (1, "warning", 1.0, f"log (ends at {end}, no default)".replace("+00:00", "+00"))
+    database.execute("CREATE TABLE log_default PARTITION OF log DEFAULT")
+    assert "no default" not in one(cli, database.url, "partitions")[3]
+    database.execute(f"CREATE TABLE log_2 {of} ('{tomorrow}') TO ('{later}')")
+    assert one(cli, database.url, "partitions") == (0, "ok", 0.0, "none")
+
+
 def test_prepared_transactions(cli: Cli, database: Database) -> None:
     if database.value("SHOW max_prepared_transactions") == "0":
         assert one(cli, database.url, "prepared-transactions") == (0, "ok", 0.0, "none")
@@ -651,6 +678,22 @@ def test_without_the_default_packs_tables(cli: Cli, database: Database) -> None:
     left_out = {name for name, row in rows.items() if row["status"] == "skipped"}
     assert left_out == {*OF_AGENTS, *OF_COLLECTIONS, "disk-growth"}
     assert rows["agents-in-error"]["detail"] == 'relation "agent.agents" does not exist'
+
+
+def test_it_leaves_no_rollbacks_behind(cli: Cli, database: Database) -> None:
+    """Statements that fail would count as such, and be a finding of their own in time."""
+    rollbacks = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    before = database.value(rollbacks)
+    for _ in range(3):
+        assert cli("health", "-d", database.url).code == 0
+    eventually(
+        lambda: (
+            not database.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'agentdb health'"
+            )
+        )
+    )
+    assert database.value(rollbacks) == before
 
 
 def test_without_a_chosen_packs_tables(cli: Cli, database: Database) -> None:

@@ -112,6 +112,16 @@ class Check:
         found = {name: self.query({**pack, self.each: entry}) for name, entry in entries.items()}
         return {f"{self.each}.{name}": text for name, text in found.items() if text is not None}
 
+    def tables(self, pack: Mapping[str, Any], about: str) -> tuple[str, ...]:
+        """The tables of a pack that one of its queries reads.
+
+        Args:
+            about: as `queries` names the query.
+        """
+        if self.each is not None:
+            return (str(pack[self.each][about.partition(".")[2]]["table"]),)
+        return tuple(str(pack[section]["table"]) for section in self.needs if section in pack)
+
     def query(self, pack: Mapping[str, Any]) -> str | None:
         """Its SQL with the names of a pack filled in; None if the pack lacks one.
 

@@ -1,16 +1,17 @@
-"""Whether a database is well: all checks in one round trip, each with a status of its own."""
+"""Whether a database is well: all checks in one or two round trips, each with its own status."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import psycopg
 
 from agentdb_cli.monitoring import health_pipeline
 from agentdb_cli.monitoring.checks import Check
 from agentdb_cli.monitoring.health_findings import LOCKED, Finding, Judge, Place, worst
-from agentdb_cli.monitoring.health_pipeline import Answer
+from agentdb_cli.monitoring.health_pipeline import Answer, Answers
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.quoting import literal
 
@@ -23,7 +24,7 @@ def examine(
     timeout: float,
     started: float,
 ) -> tuple[Finding, ...]:
-    """Run the checks in one round trip.
+    """Run the checks in one round trip, or two where the pack was not chosen.
 
     Each is a transaction of its own, so that one that fails says nothing of
     the others.
@@ -37,19 +38,76 @@ def examine(
         ServerDown: the server ended the session.
         TimeoutError: the server stopped answering.
     """
-    queries = {check.name: check.queries(place.pack) for check in checks}
-    roles = sorted({check.role for check in checks if check.role})
-    texts = [text for found in queries.values() for text in found.values()]
-    answers = health_pipeline.ask(
-        connection, [_whoami(roles), *texts], timeout=timeout, started=started
-    )
-    user, hidden = _rights(answers.rows[0])
-    judge = Judge(place, user, hidden, latency=answers.first_at - started)
-    rest = iter(answers.rows[1:])
-    return tuple(
-        worst(check, [judge.finding(check, about, next(rest)) for about in queries[check.name]])
+    asked = [
+        _Query(check, about, text)
         for check in checks
-    )
+        for about, text in check.queries(place.pack).items()
+    ]
+
+    def ask(texts: Sequence[str]) -> Answers:
+        return health_pipeline.ask(connection, texts, timeout=timeout, started=started)
+
+    whoami = _whoami(sorted({check.role for check in checks if check.role}))
+    # A statement that fails counts as a rollback, and a health check every minute with some
+    # of these would be a finding of its own. So where nobody said that this database has the
+    # pack's tables, they are looked for first.
+    guessed = () if place.pack_chosen else tuple(_guessed(asked, place))
+    if guessed:
+        first = ask([whoami, _absent(guessed)])
+        absent = _names(first.rows[1])
+        texts = [query.text for query in asked if not query.lacks(absent, place)]
+        rows = ask(texts).rows if texts else ()
+    else:
+        first = ask([whoami, *(query.text for query in asked)])
+        absent, rows = frozenset(), first.rows[1:]
+    user, hidden = _rights(first.rows[0])
+    judge = Judge(place, user, hidden, latency=first.first_at - started)
+    rest = iter(rows)
+    found: dict[str, list[Finding]] = {check.name: [] for check in checks}
+    for query in asked:
+        name = query.lacks(absent, place)
+        answer = _undefined(name) if name else next(rest)
+        found[query.check.name].append(judge.finding(query.check, query.about, answer))
+    return tuple(worst(check, found[check.name]) for check in checks)
+
+
+class _Query(NamedTuple):
+    """One of a check's queries, and what it is about."""
+
+    check: Check
+    about: str
+    text: str
+
+    def lacks(self, absent: frozenset[str], place: Place) -> str | None:
+        """The first of its tables that is absent, or None."""
+        tables = self.check.tables(place.pack, self.about)
+        return next((name for name in tables if name in absent), None)
+
+
+def _guessed(asked: Sequence[_Query], place: Place) -> Iterator[str]:
+    """The tables that only the default pack names."""
+    for query in asked:
+        if place.named.isdisjoint(query.about.split()):
+            yield from query.check.tables(place.pack, query.about)
+
+
+def _absent(names: Iterable[str]) -> str:
+    """A query for those of `names` that are no tables, between newlines."""
+    listed = literal("{" + ",".join(f'"{name}"' for name in sorted(set(names))) + "}")
+    return f"""
+        SELECT pg_catalog.string_agg(name, E'\\n') FROM pg_catalog.unnest({listed}::text[]) AS name
+        WHERE pg_catalog.to_regclass(name) IS NULL
+    """  # noqa: S608
+
+
+def _names(answer: Answer) -> frozenset[str]:
+    if isinstance(answer, psycopg.Error):
+        return frozenset()  # a schema may not be looked into: then each query says so itself
+    return frozenset((answer[0] or "").split("\n")) - {""}
+
+
+def _undefined(name: str) -> psycopg.Error:
+    return psycopg.errors.UndefinedTable(f'relation "{name}" does not exist')
 
 
 def _whoami(roles: Sequence[str]) -> str:
