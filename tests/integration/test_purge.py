@@ -58,8 +58,10 @@ def test_rows_past_their_time_go_and_no_others(cli: Cli, database: Database, ind
     log(database, 20_000, index=index)
     database.execute("CREATE TABLE other AS SELECT * FROM log")
     before = database.execute("SELECT id FROM log WHERE at >= now() - interval '30 days'")
+    size = int(str(database.value("SELECT pg_total_relation_size('log')")))
     (row,) = purge(cli, database)
     assert (row["table"], row["state"], row["rows"]) == ("public.log", "done", 10_000)
+    assert row["size"] == pytest.approx(size / 2, rel=0.02)
     assert database.execute("SELECT id FROM log ORDER BY id") == sorted(before)
     assert count(database, "other") == 20_000
     assert purge(cli, database)[0]["rows"] == 0
@@ -518,7 +520,7 @@ def test_what_people_see(cli: Cli, database: Database) -> None:
     log(database)
     result = cli("purge", "-d", database.url)
     lines = result.out.splitlines()
-    assert lines[0].split() == ["table", "state", "rows", "by", "duration"]
+    assert lines[0].split() == ["table", "state", "rows", "size", "by", "duration"]
     assert lines[2].split()[:3] == ["public.log", "done", "500"]
     assert lines[3].startswith("500 rows in ")
     assert result.err.startswith("public.log: rows before ")

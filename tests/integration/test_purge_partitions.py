@@ -259,6 +259,20 @@ def test_the_default_pack(cli: Cli, database18: Database, default: bool) -> None
     assert data["auth.audit_events"]["rows"] == 21
 
 
+def test_a_pack_in_a_schema_of_its_own(cli: Cli, database: Database) -> None:
+    """Its tables and its tracking table are where --schema says."""
+    options = ("--pack", "background-agents", "--schema", "ops")
+    assert cli("migrate", "-d", database.url, *options).code == 0
+    database.execute("INSERT INTO ops.agents (agent_id, state) VALUES ('a', 'running')")
+    database.execute(
+        "INSERT INTO ops.agent_heartbeats (agent_id, timestamp, state) SELECT 'a',"
+        " now() - interval '1 day' * i, 'running' FROM generate_series(1, 40) AS i"
+    )
+    rows = {row["table"]: row["rows"] for row in purge(cli, database, "--schema", "ops")}
+    assert rows["ops.agent_heartbeats"] == 11
+    assert count(database, "ops.system_events", "event_type = 'agentdb_purge'") == 1
+
+
 # --- Behind a pooler ---------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -49,8 +49,12 @@ class Invocation:
         """
         return resolve(self.flags)
 
-    def connect(self) -> Connection:
+    def connect(self, *, in_schema: bool = False) -> Connection:
         """Connect to the chosen database; the embedded server is started if need be.
+
+        Args:
+            in_schema: whether names without a schema are looked for in that of `--schema`
+                first. Migrations set that themselves, for each file.
 
         Raises:
             ConnectionFailed: the server was not reached or did not let us in.
@@ -58,9 +62,12 @@ class Invocation:
         """
         from agentdb_cli.postgres import connect
 
+        path: dict[str, str] = {}
+        if in_schema and self.settings.schema is not None:
+            path["options"] = connect.search_path_option(self.settings.schema)
         if self.settings.target.embedded:
-            return self.connect_embedded()
-        keywords = connect.parameters(self.settings.target)
+            return self.connect_embedded(path)
+        keywords = {**connect.parameters(self.settings.target), **path}
         return self._open(keywords, ask_password=_ask_password if sys.stdin.isatty() else None)
 
     @contextmanager
@@ -130,8 +137,11 @@ class Invocation:
         """The embedded server's database for the pack in use: one each."""
         return self.settings.pack.replace("-", "_")
 
-    def connect_embedded(self) -> Connection:
+    def connect_embedded(self, more: Mapping[str, str] | None = None) -> Connection:
         """Connect to the embedded server, whatever else is set; it is started if need be.
+
+        Args:
+            more: further libpq keywords.
 
         Raises:
             ServerError: it could not be made or started.
@@ -142,12 +152,12 @@ class Invocation:
         cluster, postmaster = embedded.ensure_running(self.settings.server, self.output.notice)
         database = self.embedded_database()
         try:
-            return self._open(cluster.keywords(postmaster, database))
+            return self._open({**cluster.keywords(postmaster, database), **(more or {})})
         except DatabaseMissing:
             with self._open(cluster.keywords(postmaster, "postgres")) as connection:
                 if embedded.create_database(connection, database):
                     self.output.notice(f"creating the database {database}")
-        return self._open(cluster.keywords(postmaster, database))
+        return self._open({**cluster.keywords(postmaster, database), **(more or {})})
 
     def _open(
         self, keywords: dict[str, str], ask_password: Callable[[str], str] | None = None

@@ -26,7 +26,7 @@ def packs_of(run: Invocation, connection: Connection) -> tuple[Pack, ...]:
     settings = run.settings
     if settings.pack_chosen:
         return (packs.load(settings.pack),)
-    applied = history.packs(connection, history.Table.of(settings.migrations.table))
+    applied = history.packs(connection, history.Table.in_force(settings))
     return tuple(packs.load(name) for name in applied if name in packs.names())
 
 

@@ -18,6 +18,7 @@ from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
 from agentdb_cli.postgres.quoting import identifier, literal
+from agentdb_cli.settings import DEFAULT_HISTORY_TABLE, Settings
 from agentdb_cli.settings.keys import Scalar
 
 LOCAL_PACK = "local"
@@ -44,6 +45,18 @@ class Table(NamedTuple):
                 hint='for example table = "public.agentdb_migrations"',
             )
         return cls(match[1] or "public", match[2])
+
+    @classmethod
+    def in_force(cls, settings: Settings) -> Table:
+        """The one that settings name: with `--schema` the default one lies there, too.
+
+        Raises:
+            SettingsError: `migrations.table` is no table's name.
+        """
+        table = cls.of(settings.migrations.table)
+        if settings.schema is not None and settings.migrations.table == DEFAULT_HISTORY_TABLE:
+            return cls(settings.schema, table.name)
+        return table
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

@@ -10,7 +10,7 @@ from agentdb_cli.errors import SettingsError
 from agentdb_cli.migrations import files
 from agentdb_cli.migrations.history import LOCAL_PACK, Table
 from agentdb_cli.migrations.plan import Tolerance
-from agentdb_cli.settings import DEFAULT_HISTORY_TABLE, Settings
+from agentdb_cli.settings import Settings
 from agentdb_cli.settings.keys import Scalar
 
 
@@ -73,13 +73,10 @@ def of_directory(settings: Settings, directory: Path) -> Job:
 
 
 def _job(settings: Settings, pack: str, directory: Path) -> Job:
-    table = Table.of(settings.migrations.table)
-    if settings.schema is not None and settings.migrations.table == DEFAULT_HISTORY_TABLE:
-        table = Table(settings.schema, table.name)
     return Job(
         pack=pack,
         directory=files.read(directory),
-        table=table,
+        table=Table.in_force(settings),
         variables=settings.variables,
         schema=settings.schema,
         lock_timeout=settings.connection.lock_timeout,

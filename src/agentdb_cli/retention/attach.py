@@ -27,11 +27,10 @@ from dataclasses import dataclass, field
 import psycopg
 
 from agentdb_cli.errors import AgentdbError
-from agentdb_cli.postgres import holders
+from agentdb_cli.postgres import holders, locks
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
 from agentdb_cli.postgres.quoting import identifier
-from agentdb_cli.retention import locks
 from agentdb_cli.retention.model import Model, Source, model_of, source_of
 from agentdb_cli.retention.upkeep import Plan, Step
 

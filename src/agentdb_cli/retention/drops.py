@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from agentdb_cli.errors import AgentdbError
-from agentdb_cli.postgres import holders
+from agentdb_cli.postgres import holders, locks
 from agentdb_cli.postgres.connect import Connection, is_pooled
 from agentdb_cli.postgres.queries import query
 from agentdb_cli.postgres.quoting import identifier, literal
-from agentdb_cli.retention import locks
 from agentdb_cli.retention.outcome import Budget, Outcome
 from agentdb_cli.retention.partitions import Partition
 
@@ -138,7 +137,7 @@ class PartitionPurge:
         outcome.by("partitions")
         outcome.partitions.append(partition.name)
         outcome.rows += rows
-        outcome.bytes = (outcome.bytes or 0) + partition.bytes
+        outcome.bytes += partition.bytes
         outcome.batches += 1
         self.budget.rows += rows
         self.report(outcome)

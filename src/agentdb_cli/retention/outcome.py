@@ -37,8 +37,8 @@ class Outcome:
         expected: rows to delete, by the planner's estimate.
         rows: rows deleted; those of dropped partitions by the server's
             statistics.
-        bytes: what dropped partitions took; None if rows alone were deleted,
-            whose space the table keeps for new ones.
+        bytes: what they took: dropped partitions exactly, rows by their table's
+            average. The space of rows stays with the table, for new ones.
         skipped: rows left because another session had locked them.
         archived: rows written to the archive.
         partitions: the names of the partitions that went.
@@ -51,7 +51,7 @@ class Outcome:
     methods: list[str] = field(default_factory=list)
     expected: int = 0
     rows: int = 0
-    bytes: int | None = None
+    bytes: int = 0
     batches: int = 0
     skipped: int = 0
     archived: int = 0

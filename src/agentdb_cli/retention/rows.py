@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import psycopg
 
 from agentdb_cli.errors import AgentdbError
-from agentdb_cli.postgres import holders
+from agentdb_cli.postgres import holders, locks
 from agentdb_cli.postgres.connect import Connection
-from agentdb_cli.retention import locks
 from agentdb_cli.retention.batches import Parts, cut
 from agentdb_cli.retention.deletion import Deletion
 from agentdb_cli.retention.load import Load
@@ -62,9 +61,22 @@ class RowPurge:
         self.outcome.by(parts.name)
         self.outcome.expected += expected
         deletion = Deletion(target, relation, archived=self.saving is not None)
-        while self._pass(deletion, parts, oid) and target.refers_to_itself:
-            # Rows that others of the same table referred to may be free now.
-            parts, _ = cut(self.connection, relation, target)
+        before, each = self.outcome.rows, self._bytes_a_row(oid)
+        try:
+            while self._pass(deletion, parts, oid) and target.refers_to_itself:
+                # Rows that others of the same table referred to may be free now.
+                parts, _ = cut(self.connection, relation, target)
+        finally:
+            self.outcome.bytes += round(each * (self.outcome.rows - before))
+
+    def _bytes_a_row(self, oid: int) -> float:
+        """What a row takes with its index entries, on average; 0 if nobody has counted them."""
+        row = self.connection.execute(
+            "SELECT (pg_catalog.pg_total_relation_size(oid) / reltuples)::float8"
+            " FROM pg_catalog.pg_class WHERE oid = %s::bigint::oid AND reltuples > 0",
+            (oid,),
+        ).fetchone()
+        return float(str(row[0])) if row else 0.0
 
     def _pass(self, deletion: Deletion, parts: Parts, oid: int) -> int:
         """Go through the table once; how many rows went."""

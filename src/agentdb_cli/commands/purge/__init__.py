@@ -101,7 +101,7 @@ def purge(
     chosen = options(run, max_rows, max_duration, window, max_lag, max_active, keep_detached)
     if days is not None:
         retention.check_days(days, "--days")
-    with run.connect() as connection:
+    with run.connect(in_schema=True) as connection:
         _refuse_standby(connection)
         every = policies.of_database(run, connection)
         found = retention.chosen(every, tables or ())

@@ -16,7 +16,7 @@ def list_(run: Invocation) -> None:
     """List the retention policies, and where each comes from."""
     from agentdb_cli.commands import policies
 
-    with run.connect() as connection:
+    with run.connect(in_schema=True) as connection:
         found = policies.of_database(run, connection)
     rows = [
         {

@@ -66,7 +66,7 @@ def check(
         limit = milliseconds(timeout)
     except ValueError as error:
         raise SettingsError(f"--timeout must be {error}") from None
-    with run.connect() as connection:
+    with run.connect(in_schema=True) as connection:
         found = retention.chosen(policies.of_database(run, connection), tables or ())
         enabled = tuple(policy for policy in found if policy.enabled)
         if not enabled:

@@ -121,7 +121,7 @@ def declare(
         check_days(days, "--days")
     if archive is not None:
         given["archive"] = _seen_from(file.path, archive)
-    with run.connect() as connection:
+    with run.connect(in_schema=True) as connection:
         known = policies.of_database(run, connection)
         name = entry.known_as(connection, table, known)
         values = given | entry.completed(run, connection, name, given, known)

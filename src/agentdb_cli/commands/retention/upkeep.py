@@ -66,7 +66,7 @@ def partitions(
     """
     from agentdb_cli.postgres import advisory
 
-    with run.connect() as connection:
+    with run.connect(in_schema=True) as connection:
         wishes = _wishes(run, connection, tables or ())
         if dry_run:
             _work(run, connection, wishes, ahead, dry_run=True, yes=yes)
