@@ -143,13 +143,23 @@ _agentdb_command() {
         'packs diff')
             commands='' options="$shared --check --extra --no-extra" ;;
         'migrate')
-            commands='up status baseline' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
+            commands='up status baseline resume lint new verify dump' options="$shared --dir --set --dry-run --lock-wait --lock-retries --lock-retry-time --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate up')
-            commands='' options="$shared --dir --set --dry-run --lock-wait --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
+            commands='' options="$shared --dir --set --dry-run --lock-wait --lock-retries --lock-retry-time --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate status')
             commands='' options="$shared --dir --set --check" ;;
         'migrate baseline')
             commands='' options="$shared --detect --dir --set --dry-run" ;;
+        'migrate resume')
+            commands='' options="$shared --from --dir --set --dry-run" ;;
+        'migrate lint')
+            commands='' options="--all --rule --skip --dir --set --format -f --url -d --env -e --config --pack --schema --lock-timeout --quiet -q --debug --help -h" ;;
+        'migrate new')
+            commands='' options="$shared --dir --dry-run" ;;
+        'migrate verify')
+            commands='' options="$shared --dir --set" ;;
+        'migrate dump')
+            commands='' options="$shared --output -o --check" ;;
         'purge')
             commands='' options="$shared --days --table -t --archive --archive-format --max-rows --max-duration --window --max-lag --max-active --keep-detached --dry-run --yes -y" ;;
         'retention')
@@ -271,12 +281,15 @@ _agentdb_command() {
 # Sets kind and candidates for the value of option $1; fails if it takes none.
 _agentdb_value() {
     case "$path $1" in
+        'migrate lint --format') kind=words candidates='table json jsonl csv plain github sarif' ;;
         'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
+        'migrate lint -f') kind=words candidates='table json jsonl csv plain github sarif' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
+        'migrate dump --check') kind=files candidates='' ;;
         'retention set --archive-format') kind=words candidates='jsonl csv parquet' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --days' | *' --table' | *' -t' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --keep-last' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --jobs' | *' -j' | *' --wait' | *' --into' | *' --only' | *' --skip' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --lock-retries' | *' --lock-retry-time' | *' --from' | *' --rule' | *' --skip' | *' --days' | *' --table' | *' -t' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --keep-last' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --jobs' | *' -j' | *' --wait' | *' --into' | *' --only' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
-        *' --config') kind=files candidates='' ;;
+        *' --config' | *' --output' | *' -o') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir' | *' --archive') kind=directories candidates='' ;;
@@ -294,6 +307,9 @@ _agentdb_argument() {
         'packs show 0') kind=free candidates='' ;;
         'packs diff 0') kind=free candidates='' ;;
         'migrate baseline 0') kind=free candidates='' ;;
+        'migrate resume 0') kind=free candidates='' ;;
+        'migrate lint '*) kind=files candidates='' ;;
+        'migrate new 0') kind=free candidates='' ;;
         'retention set 0') kind=free candidates='' ;;
         'retention check '*) kind=free candidates='' ;;
         'retention partitions '*) kind=free candidates='' ;;

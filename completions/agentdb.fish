@@ -91,23 +91,29 @@ end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'purge' 'retention' 'retention list' 'retention set' 'retention check' 'retention partitions' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate new' 'migrate verify' 'migrate dump' 'purge' 'retention' 'retention list' 'retention set' 'retention check' 'retention partitions' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
 function __agentdb_takes_value
     switch $argv[1]
+        case 'migrate lint --format'
+            return 0
         case 'health --format'
+            return 0
+        case 'migrate lint -f'
             return 0
         case 'health -f'
             return 0
+        case 'migrate dump --check'
+            return 0
         case 'retention set --archive-format'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --days' '* --table' '* -t' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --column' '* --where' '* --keep-last' '* --per' '* --overdue' '* --timeout' '* --ahead' '* --jobs' '* -j' '* --wait' '* --into' '* --only' '* --skip' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --lock-retries' '* --lock-retry-time' '* --from' '* --rule' '* --skip' '* --days' '* --table' '* -t' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --column' '* --where' '* --keep-last' '* --per' '* --overdue' '* --timeout' '* --ahead' '* --jobs' '* -j' '* --wait' '* --into' '* --only' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
-        case '* --config'
+        case '* --config' '* --output' '* -o'
             return 0
         case '* --pack'
             return 0
@@ -157,6 +163,11 @@ complete -c agentdb -n "__agentdb_at 'packs'" -a diff -d 'Show how the database 
 complete -c agentdb -n "__agentdb_at 'migrate'" -a up -d 'Apply what is pending (the same as plain `agentdb migrate`)'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a status -d 'Show every migration: applied, pending, changed since, or missing'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a baseline -d 'Record migrations as applied that were applied by other means, without running them'
+complete -c agentdb -n "__agentdb_at 'migrate'" -a resume -d 'Say where a file without a transaction goes on, if agentdb cannot tell'
+complete -c agentdb -n "__agentdb_at 'migrate'" -a lint -d 'Find what locks, rewrites or breaks a database in use, before it is applied'
+complete -c agentdb -n "__agentdb_at 'migrate'" -a new -d 'Write the files of the next migration: NNN_name.sql and NNN_name.down.sql'
+complete -c agentdb -n "__agentdb_at 'migrate'" -a verify -d 'Check that the files are those that were applied'
+complete -c agentdb -n "__agentdb_at 'migrate'" -a dump -d 'Write the schema as SQL that is the same wherever the schema is the same'
 complete -c agentdb -n "__agentdb_at 'retention'" -a list -d 'List the retention policies, and where each comes from'
 complete -c agentdb -n "__agentdb_at 'retention'" -a set -d 'Lay down in agentdb.toml how long the rows of a table are kept'
 complete -c agentdb -n "__agentdb_at 'retention'" -a check -d 'Show what is past its time in each table with a policy, and what it grows to'
@@ -225,10 +236,12 @@ complete -c agentdb -n "__agentdb_at 'server start' 'server stop'" -l dry-run -d
 complete -c agentdb -n "__agentdb_at 'server logs'" -l lines -s n -x -d 'How many of the last lines'
 complete -c agentdb -n "__agentdb_at 'packs diff'" -l check -d 'Exit 1 if there is a difference'
 complete -c agentdb -n "__agentdb_at 'packs diff'" -l extra -l no-extra -d 'Also list what the pack does not have'
-complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status' 'migrate baseline'" -l dir -x -a '(__agentdb_directories)' -d 'Migrations of your own instead of the pack\'s'
-complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status' 'migrate baseline'" -l set -x -d 'Set a variable that the files use'
+complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate lint' 'migrate new' 'migrate verify'" -l dir -x -a '(__agentdb_directories)' -d 'Migrations of your own instead of the pack\'s'
+complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate lint' 'migrate verify'" -l set -x -d 'Set a variable that the files use'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l dry-run -d 'Show what is pending, change nothing'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l lock-wait -x -d 'Longest wait for another run (default 10min)'
+complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l lock-retries -x -d 'How often to try a file again that did not get a lock (default 10)'
+complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l lock-retry-time -x -d 'After how long a file is not tried again (default 2min)'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l allow-changed -d 'Go on although applied files have changed'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l allow-missing -d 'Go on although applied files are missing'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l out-of-order -d 'Apply files numbered below the newest applied one'
@@ -236,6 +249,24 @@ complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up'" -l skip-unavailable
 complete -c agentdb -n "__agentdb_at 'migrate status'" -l check -d 'Exit 1 unless every migration is applied'
 complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l detect -d 'Find out from the database which were applied'
 complete -c agentdb -n "__agentdb_at 'migrate baseline'" -l dry-run -d 'Show what would be recorded'
+complete -c agentdb -n "__agentdb_at 'migrate resume'" -l from -x -d 'The statement to go on with, from 1'
+complete -c agentdb -n "__agentdb_at 'migrate resume'" -l dry-run -d 'Show it, and change nothing'
+complete -c agentdb -n "__agentdb_at 'migrate lint'" -l all -d 'Read applied migrations as well; needs no database'
+complete -c agentdb -n "__agentdb_at 'migrate lint'" -l rule -x -d 'Look for this rule alone'
+complete -c agentdb -n "__agentdb_at 'migrate lint'" -l skip -x -d 'Leave this rule out'
+complete -c agentdb -n "__agentdb_at 'migrate lint'" -l format -s f -x -a 'table json jsonl csv plain github sarif' -d 'Format of the result on stdout'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l url -s d -x -d 'Database: a libpq URL or conninfo, or \'embedded\''
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l env -s e -x -a '(__agentdb_environments)' -d 'An environment of agentdb.toml'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l config -r -F -d 'Settings file instead of the nearest agentdb.toml'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l pack -x -a 'agentdb automagik background-agents gathering openagent project-2501' -d 'The schema pack in use'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l schema -x -d 'Schema for the pack\'s tables instead of public'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l lock-timeout -x -d 'Longest wait for a lock, such as 5s (default) or 500ms'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l quiet -s q -d 'No notices on stderr'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l debug -d 'Show a traceback with an error'
+complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l help -s h -d 'Show this message and exit'
+complete -c agentdb -n "__agentdb_at 'migrate new'" -l dry-run -d 'Show the names alone'
+complete -c agentdb -n "__agentdb_at 'migrate dump'" -l output -s o -r -F -d 'Write to a file, not to stdout'
+complete -c agentdb -n "__agentdb_at 'migrate dump'" -l check -r -F -d 'Exit 1 with a diff if it is out of date'
 complete -c agentdb -n "__agentdb_at 'purge'" -l days -x -d 'Keep N days instead of what the policies say'
 complete -c agentdb -n "__agentdb_at 'purge'" -l table -s t -x -d 'This table alone (repeatable)'
 complete -c agentdb -n "__agentdb_at 'purge' 'retention set'" -l archive -x -a '(__agentdb_directories)' -d 'Rows leave into files of this directory'
@@ -284,15 +315,6 @@ complete -c agentdb -n "__agentdb_at 'health'" -l skip -x -d 'Leave this check o
 complete -c agentdb -n "__agentdb_at 'health'" -l timeout -x -d 'Seconds until no answer is an answer'
 complete -c agentdb -n "__agentdb_at 'health' 'agents' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l watch -x -d 'Repeat until Ctrl-C'
 complete -c agentdb -n "__agentdb_at 'health'" -l format -s f -x -a 'table json jsonl csv plain nagios prometheus' -d 'Format of the result on stdout'
-complete -c agentdb -n "__agentdb_at 'health'" -l url -s d -x -d 'Database: a libpq URL or conninfo, or \'embedded\''
-complete -c agentdb -n "__agentdb_at 'health'" -l env -s e -x -a '(__agentdb_environments)' -d 'An environment of agentdb.toml'
-complete -c agentdb -n "__agentdb_at 'health'" -l config -r -F -d 'Settings file instead of the nearest agentdb.toml'
-complete -c agentdb -n "__agentdb_at 'health'" -l pack -x -a 'agentdb automagik background-agents gathering openagent project-2501' -d 'The schema pack in use'
-complete -c agentdb -n "__agentdb_at 'health'" -l schema -x -d 'Schema for the pack\'s tables instead of public'
-complete -c agentdb -n "__agentdb_at 'health'" -l lock-timeout -x -d 'Longest wait for a lock, such as 5s (default) or 500ms'
-complete -c agentdb -n "__agentdb_at 'health'" -l quiet -s q -d 'No notices on stderr'
-complete -c agentdb -n "__agentdb_at 'health'" -l debug -d 'Show a traceback with an error'
-complete -c agentdb -n "__agentdb_at 'health'" -l help -s h -d 'Show this message and exit'
 complete -c agentdb -n "__agentdb_at 'slow-queries'" -l by -x -a 'total mean calls io temp wal plan' -d 'What to order by, the most first'
 complete -c agentdb -n "__agentdb_at 'slow-queries'" -l limit -s n -x -d 'The most statements'
 complete -c agentdb -n "__agentdb_at 'slow-queries'" -l since -x -d 'Only what was added since an earlier run: 1h, last'
@@ -312,4 +334,5 @@ complete -c agentdb -n "__agentdb_at 'inspect'" -l list -d 'List the inspections
 complete -c agentdb -n "__agentdb_at 'inspect cancel' 'inspect kill'" -l dry-run -d 'Show the session, do nothing'
 complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l limit -s n -x -d 'The most rows to show: 50, or with --watch what the terminal has room for'
 complete -c agentdb -n "__agentdb_at 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'" -l sort -x -d 'Order by a column; \'COLUMN desc\' for the most'
+complete -c agentdb -n "__agentdb_argument \* 'migrate lint'" -r -F
 complete -c agentdb -n "__agentdb_argument 0 'import archive'" -x -a '(__agentdb_directories)'

@@ -9,6 +9,7 @@ from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.job import Job
 from agentdb_cli.migrations.lock import only_run
 from agentdb_cli.migrations.prepare import prepare
+from agentdb_cli.migrations.unfinished import Ledger
 from agentdb_cli.postgres.connect import Connection
 
 
@@ -40,11 +41,13 @@ def record(
         MigrationError: the tracking table cannot be made or written, or
             another run did not finish in time.
     """
-    with only_run(connection, job, progress.notice):
-        history.create(connection, job.table)
+    with only_run(connection, job, progress.notice) as turn, turn.guarded():
+        begun_before = history.create(connection, job.table)
         new = unrecorded(connection, job, files)
         with connection.transaction():
             for file in new:
                 used = prepare(file, job.variables).body.used
                 connection.execute(history.insertion(job.table, job.pack, file, used).encode())
+                if begun_before:
+                    connection.execute(Ledger(connection, job, file).dropped().encode())
     return new

@@ -158,4 +158,5 @@ def _comparable(catalog: Catalog, live: Connection, scratch: Connection) -> Cata
 
 
 def _catalog(connection: Connection, job: Job, without: Collection[str] = ()) -> Catalog:
-    return snapshot(connection, job.home, ignore=[str(job.table)], without=without)
+    own = [str(job.table), str(job.table.unfinished)]
+    return snapshot(connection, job.home, ignore=own, without=without)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,28 +17,34 @@ _LARGEST_VERSION = 2**63 - 1  # bigint
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationFile:
+class MigrationFile(NamedTuple):
     """One migration.
 
     Attributes:
         version: its number; leading zeros do not count.
         name: the file's name without number and suffix.
-        path: where it was read.
+        directory: where it was read.
+        filename: its name there.
         text: its content, without byte order mark and with LF line ends.
         checksum: SHA-256 of `text` in UTF-8, hexadecimal.
     """
 
     version: int
     name: str
-    path: Path
+    directory: Path
+    filename: str
     text: str
     checksum: str
 
     @property
+    def path(self) -> Path:
+        """Where it was read; made when asked for, as most of thousands are never named."""
+        return self.directory / self.filename
+
+    @property
     def label(self) -> str:
         """The file's name without suffix, as messages call it: `003_add_users`."""
-        return self.path.name[: -len(".sql")]
+        return self.filename[: -len(".sql")]
 
 
 class Directory(NamedTuple):
@@ -72,17 +77,17 @@ def read(directory: Path) -> Directory:
             ignored.append(name)
             continue
         version = int(match["version"])
-        path = directory / name
         if version > _LARGEST_VERSION:
             raise MigrationError(
-                f"{path}: the number is too large", hint=f"the largest is {_LARGEST_VERSION}"
+                f"{directory / name}: the number is too large",
+                hint=f"the largest is {_LARGEST_VERSION}",
             )
         if version in files:
             raise MigrationError(
-                f"two migrations have the number {version}: {files[version].path.name} and {name}",
+                f"two migrations have the number {version}: {files[version].filename} and {name}",
                 hint=f"renumber one of them in {directory}",
             )
-        files[version] = _read_file(path, version, match["name"])
+        files[version] = _read_file(directory, name, version, match["name"])
     return Directory(directory, tuple(files[v] for v in sorted(files)), tuple(ignored))
 
 
@@ -99,11 +104,11 @@ def _sql_names(directory: Path) -> list[str]:
     return [name for name in names if name.lower().endswith(".sql")]
 
 
-def _read_file(path: Path, version: int, name: str) -> MigrationFile:
+def _read_file(directory: Path, filename: str, version: int, name: str) -> MigrationFile:
     try:
-        content = path.read_bytes()
+        content = _content(f"{directory}/{filename}")
     except OSError as error:
-        raise MigrationError(f"cannot read {path}: {error.strerror}") from error
+        raise MigrationError(f"cannot read {directory / filename}: {error.strerror}") from error
     content = content.removeprefix(_BOM)
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
@@ -112,9 +117,24 @@ def _read_file(path: Path, version: int, name: str) -> MigrationFile:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise MigrationError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x})",
+            f"{directory / filename}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x})",
             hint="save the file as UTF-8",
         ) from None
-    if not text.strip():
-        raise MigrationError(f"{path} is empty", hint="write its SQL, or remove the file")
-    return MigrationFile(version, name, path, text, hashlib.sha256(content).hexdigest())
+    if not text or text.isspace():
+        raise MigrationError(
+            f"{directory / filename} is empty", hint="write its SQL, or remove the file"
+        )
+    checksum = hashlib.sha256(content).hexdigest()
+    return MigrationFile(version, name, directory, filename, text, checksum)
+
+
+def _content(path: str) -> bytes:
+    """All of a file, in as few steps as can be: every run reads every file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        content = b""
+        while part := os.read(descriptor, 1 << 20):
+            content += part
+        return content
+    finally:
+        os.close(descriptor)

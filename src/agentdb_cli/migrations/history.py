@@ -62,6 +62,11 @@ class Table(NamedTuple):
         return f"{self.schema}.{self.name}"
 
     @property
+    def unfinished(self) -> Table:
+        """The table beside it, of migrations that are not done yet."""
+        return Table(self.schema, f"{self.name}_unfinished")
+
+    @property
     def quoted(self) -> str:
         """The name as SQL."""
         return f"{identifier(self.schema)}.{identifier(self.name)}"
@@ -99,7 +104,7 @@ def read(connection: Connection, table: Table, pack: str) -> tuple[Applied, ...]
             tool's table of the same name.
     """
     try:
-        rows = connection.execute(_statement("history/read", table, pack)).fetchall()
+        rows = connection.execute(statement("history/read", table, pack)).fetchall()
     except psycopg.errors.UndefinedTable:
         return ()
     except psycopg.errors.UndefinedColumn:
@@ -121,7 +126,7 @@ def read(connection: Connection, table: Table, pack: str) -> tuple[Applied, ...]
 def packs(connection: Connection, table: Table) -> tuple[str, ...]:
     """The names of the packs that have been applied; none without a table, or a right to it."""
     try:
-        rows = connection.execute(_statement("history/packs", table)).fetchall()
+        rows = connection.execute(statement("history/packs", table)).fetchall()
     except (
         psycopg.errors.UndefinedTable,
         psycopg.errors.UndefinedColumn,
@@ -136,29 +141,37 @@ def details(connection: Connection, table: Table, pack: str) -> dict[int, Detail
 
     To be called when `read` has found some.
     """
-    rows = connection.execute(_statement("history/details", table, pack)).fetchall()
+    rows = connection.execute(statement("history/details", table, pack)).fetchall()
     return {int(row[0]): Details(*row) for row in cast(list[tuple[Any, ...]], rows)}
 
 
-def create(connection: Connection, table: Table) -> None:
+def create(connection: Connection, table: Table) -> bool:
     """Create the tracking table, and its schema, if they are missing.
+
+    Returns:
+        Whether there is a table of unfinished migrations beside it.
 
     Raises:
         MigrationError: the role may not, or the server is read-only.
     """
     exists = connection.execute(
-        "SELECT to_regclass(%s) IS NOT NULL, to_regnamespace(%s) IS NOT NULL",
-        (table.quoted, identifier(table.schema)),
+        "SELECT to_regclass(%s) IS NOT NULL, to_regnamespace(%s) IS NOT NULL,"
+        " to_regclass(%s) IS NOT NULL",
+        (table.quoted, identifier(table.schema), table.unfinished.quoted),
     ).fetchone()
-    table_exists, schema_exists = cast(tuple[bool, bool], exists)
-    if table_exists:
-        return
+    table_exists, schema_exists, unfinished = cast(tuple[bool, bool, bool], exists)
+    if not table_exists:
+        _create(connection, table, schema_exists=schema_exists)
+    return unfinished
+
+
+def _create(connection: Connection, table: Table, *, schema_exists: bool) -> None:
     try:
         with connection.transaction():
             if not schema_exists:
                 schema = sql.Identifier(table.schema)
                 connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
-            connection.execute(_statement("history/create", table))
+            connection.execute(statement("history/create", table))
     except psycopg.errors.InsufficientPrivilege:
         user = connection.info.user
         raise MigrationError(
@@ -173,17 +186,26 @@ def create(connection: Connection, table: Table) -> None:
         ) from None
 
 
-def insertion(table: Table, pack: str, file: MigrationFile, variables: Mapping[str, Scalar]) -> str:
+def insertion(
+    table: Table,
+    pack: str,
+    file: MigrationFile,
+    variables: Mapping[str, Scalar],
+    *,
+    begun: str = "transaction_timestamp()",
+) -> str:
     """The INSERT that records a file, to be sent in the file's own transaction.
 
-    Its duration runs from the BEGIN of that transaction.
+    Args:
+        begun: SQL for the moment from which its duration runs; else the BEGIN
+            of that transaction.
     """
     values = (
         literal(pack),
         str(file.version),
         literal(file.name),
         literal(file.checksum),
-        "clock_timestamp() - transaction_timestamp()",
+        f"clock_timestamp() - {begun}",
         literal(__version__),
         literal(json.dumps(dict(variables))),
     )
@@ -195,7 +217,7 @@ def insertion(table: Table, pack: str, file: MigrationFile, variables: Mapping[s
 
 
 @lru_cache
-def _statement(name: str, table: Table, pack: str = "") -> Any:
+def statement(name: str, table: Table, pack: str = "") -> Any:
     """A query of `sql/history/` with its variables filled in.
 
     Without the lexer of migration files: these are ours, and the run that has

@@ -27,6 +27,8 @@ class Job:
         tolerance: what may be overlooked.
         lock_timeout: longest wait for a lock by a statement, milliseconds.
         lock_wait: longest wait for another run to finish, milliseconds.
+        lock_retries: how often a file is tried again that did not get a lock.
+        lock_retry_time: after how long it is not tried again, milliseconds.
     """
 
     pack: str
@@ -37,6 +39,8 @@ class Job:
     tolerance: Tolerance = field(default_factory=Tolerance)
     lock_timeout: int = 5_000
     lock_wait: int = 600_000
+    lock_retries: int = 10
+    lock_retry_time: int = 120_000
 
     @property
     def home(self) -> str:
@@ -81,4 +85,6 @@ def _job(settings: Settings, pack: str, directory: Path) -> Job:
         schema=settings.schema,
         lock_timeout=settings.connection.lock_timeout,
         lock_wait=settings.migrations.lock_wait,
+        lock_retries=settings.migrations.lock_retries,
+        lock_retry_time=settings.migrations.lock_retry_time,
     )

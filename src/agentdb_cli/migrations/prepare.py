@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from agentdb_cli.errors import MigrationError
-from agentdb_cli.migrations import history
+from agentdb_cli.migrations import alone, history
 from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.statements import (
     Script,
@@ -31,9 +32,19 @@ _TRANSACTION_CONTROL = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK",
 # A file that may have changed a setting for the whole session, and so for the
 # files after it: pg_dump's scripts empty search_path, for example.
 _SETS_SOMETHING = re.compile(r"\b(?:set|set_config)\b", re.IGNORECASE)
-_RESET = "RESET SESSION AUTHORIZATION;RESET ALL;"
+RESET = "RESET SESSION AUTHORIZATION;RESET ALL;"
 
 _TO_STDOUT = re.compile(r"\bto\s+stdout\b", re.IGNORECASE)
+
+
+NO_TRANSACTION = "-- agentdb: no-transaction"
+
+
+class Step(NamedTuple):
+    """One statement of a file without a transaction, and its text with variables filled in."""
+
+    statement: Statement
+    body: Substituted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,8 @@ class Prepared:
             blanked out.
         begin: the statement that opens its transaction.
         extensions: the extensions that its header says it needs.
+        steps: its statements one by one, if its header says that it runs
+            without a transaction.
     """
 
     file: MigrationFile
@@ -54,10 +67,11 @@ class Prepared:
     body: Substituted
     begin: str
     extensions: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
 
     def rest(self, table: history.Table, pack: str) -> str:
         """What is sent after the opening of the transaction: the body, the tracking row, COMMIT."""
-        reset = _RESET if _SETS_SOMETHING.search(self.body.text) else ""
+        reset = RESET if _SETS_SOMETHING.search(self.body.text) else ""
         record = history.insertion(table, pack, self.file, self.body.used)
         return f"{self.body.text}\n;{reset}{record};COMMIT"
 
@@ -74,7 +88,8 @@ def prepare(file: MigrationFile, values: Mapping[str, Scalar]) -> Prepared:
         script = parse(file.text)
     except ScriptError as error:
         raise MigrationError(f"{_place(file, error.offset)}: {error.message}") from None
-    begin, inner = _own_transaction(file, script)
+    stepwise = any(name == "no-transaction" for name, _ in script.directives)
+    begin, inner = ("", script.statements) if stepwise else _own_transaction(file, script)
     if not inner:
         raise MigrationError(
             f"{file.path} holds no SQL statement", hint="write its SQL, or remove the file"
@@ -82,10 +97,54 @@ def prepare(file: MigrationFile, values: Mapping[str, Scalar]) -> Prepared:
     for statement in inner:
         if statement.keywords[:1] == ("COPY",) and _TO_STDOUT.search(statement.text):
             raise _refused(file, statement, "COPY … TO STDOUT has no place to write to")
+        (_refuse_in_steps if stepwise else _refuse_in_transaction)(file, statement)
     text = _blanked(script, inner)
     body = substitute(replace(script, text=text), values, str(file.path))
     needs = tuple(value for name, value in script.directives if name == "requires-extension")
-    return Prepared(file, inner, body, begin, needs)
+    steps = (_step(script, statement, values, file) for statement in inner)
+    return Prepared(file, inner, body, begin, needs, tuple(steps) if stepwise else ())
+
+
+def _step(
+    script: Script, statement: Statement, values: Mapping[str, Scalar], file: MigrationFile
+) -> Step:
+    variables = tuple(
+        replace(each, start=each.start - statement.start, end=each.end - statement.start)
+        for each in script.variables
+        if statement.start <= each.start < statement.end
+    )
+    own = Script(statement.text, (statement,), variables, ())
+    return Step(statement, substitute(own, values, str(file.path)))
+
+
+def _refuse_in_transaction(file: MigrationFile, statement: Statement) -> None:
+    name = alone.needs_no_transaction(statement)
+    if name is not None:
+        raise _refused(
+            file,
+            statement,
+            f"{name} cannot run in a transaction",
+            hint=f"give it a file of its own, with {NO_TRANSACTION} above its first statement",
+        )
+
+
+def _refuse_in_steps(file: MigrationFile, statement: Statement) -> None:
+    if _controls_transaction(statement) and statement.keywords[1:2] != ("PREPARED",):
+        raise _refused(
+            file,
+            statement,
+            f"{statement.keywords[0]} in a file with {NO_TRANSACTION}",
+            hint="each of its statements is committed by itself; "
+            "put what belongs into one transaction into a file of its own",
+        )
+    if alone.builds_index(statement) and alone.new_index(statement.text) is None:
+        raise _refused(
+            file,
+            statement,
+            "an index that is built CONCURRENTLY needs a name",
+            hint="write CREATE INDEX CONCURRENTLY name ON table: by its name a broken-off build "
+            "is found again",
+        )
 
 
 def _own_transaction(file: MigrationFile, script: Script) -> tuple[str, tuple[Statement, ...]]:

@@ -23,7 +23,7 @@ different systems share a tenth of their columns at most (id, created_at).
 # Tables in which other tools keep their history; they belong to no schema.
 _HISTORIES = frozenset(
     {"alembic_version", "_sqlx_migrations", "schema_migrations", "flyway_schema_history",
-     "goose_db_version", "agentdb_migrations"}
+     "goose_db_version", "agentdb_migrations", "agentdb_migrations_unfinished"}
 )  # fmt: skip
 
 Scratch = Callable[[], AbstractContextManager[Connection]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -15,8 +15,9 @@ from agentdb_cli.migrations.plan import Entry
 from agentdb_cli.postgres.connect import Connection
 
 if TYPE_CHECKING:
-    from agentdb_cli.migrations.apply import Done
+    from agentdb_cli.migrations.apply import Applier, Done
     from agentdb_cli.migrations.prepare import Prepared
+    from agentdb_cli.migrations.unfinished import Unfinished
 
 # What only a run with something to do needs is imported where it is needed:
 # most runs find nothing pending, and should end at once.
@@ -74,25 +75,74 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
     prepared = check(connection, job, progress)
     if not prepared:
         return []
-    from agentdb_cli.migrations.apply import apply
+    from agentdb_cli.migrations.apply import Applier
+    from agentdb_cli.migrations.blockers import Watch
     from agentdb_cli.migrations.lock import only_run
 
     done: list[Done] = []
-    with _notices(connection, progress), only_run(connection, job, progress.notice):
-        history.create(connection, job.table)
+    with (
+        _notices(connection, progress),
+        only_run(connection, job, progress.notice) as turn,
+        closing(Watch(connection, turn.name)) as watch,
+    ):
+        if not turn.held:
+            _refuse_steps(connection, prepared)
+        with turn.guarded():
+            begun_before = history.create(connection, job.table)
+        known = _unfinished(connection, job) if begun_before else {}
         # Another run may have applied some of it while this one waited.
         now = plan.pending(status(connection, job), job.tolerance)
         left = {file.version for file in now}
+        applier = Applier(connection, job, turn, watch, progress.notice)
         for item in prepared:
             if item.file.version not in left:
                 continue
             try:
-                done.append(apply(connection, item, job, len(done)))
+                result = _apply(applier, item, known.get(item.file.version))
             except KeyboardInterrupt:
                 progress.warning(f"interrupted in {item.file.label}: see agentdb migrate status")
                 raise
-            progress.applied(done[-1])
+            if result is not None:
+                done.append(result)
+                applier.before = len(done)
+                progress.applied(result)
     return done
+
+
+def _apply(applier: Applier, item: Prepared, known: Unfinished | None) -> Done | None:
+    if item.steps:
+        from agentdb_cli.migrations import stepwise
+
+        return stepwise.apply(applier, item, known)
+    if known is not None:
+        from agentdb_cli.migrations.prepare import NO_TRANSACTION
+
+        raise MigrationError(
+            f"{item.file.path} was begun without a transaction and is not done, "
+            f"but has no {NO_TRANSACTION} any more",
+            hint="put it back above its first statement",
+        )
+    return applier.apply(item)
+
+
+def _unfinished(connection: Connection, job: Job) -> dict[int, Unfinished]:
+    from agentdb_cli.migrations import unfinished
+
+    return unfinished.read(connection, job)
+
+
+def _refuse_steps(connection: Connection, files: Sequence[Prepared]) -> None:
+    """Refuse what needs a session of its own behind a pooler."""
+    stepwise = next((item for item in files if item.steps), None)
+    if stepwise is not None:
+        row = connection.execute("SELECT pg_catalog.current_setting('port')").fetchone()
+        port = row[0] if row else "5432"
+        raise MigrationError(
+            f"{stepwise.file.label} runs without a transaction, which a pooler in between "
+            "does not allow",
+            hint=f"connect to the server itself: it listens on port {port}, "
+            f"the pooler on {connection.info.port}",
+        )
 
 
 def _with_extensions(

@@ -68,11 +68,15 @@ class Migrations(NamedTuple):
         directory: a directory of migration files, or None for the pack's.
         table: the tracking table, `schema.table`.
         lock_wait: milliseconds to wait for another run to finish.
+        lock_retries: how often a file is tried again when it did not get a lock.
+        lock_retry_time: milliseconds after which it is not tried again.
     """
 
     directory: Path | None = None
     table: str = DEFAULT_HISTORY_TABLE
     lock_wait: int = 600_000
+    lock_retries: int = 10
+    lock_retry_time: int = 120_000
 
 
 class Server(NamedTuple):
@@ -104,6 +108,8 @@ class Settings:
     """Whether somebody named the pack, or it is merely the default."""
     state_directory: Path | None = None
     """Where samples of earlier runs are kept; None without a home directory."""
+    backup_directory: Path | None = None
+    """Where backups are; None without a home directory."""
 
 
 def resolve(
@@ -143,6 +149,7 @@ def resolve(
         catalog={name: layer[name] for name in CATALOG if name in layer},
         pack_chosen=flags.pack is not None or "pack" in layer,
         state_directory=_state_directory(environ),
+        backup_directory=_backup_directory(layer, settings_file, environ),
     )
 
 
@@ -225,6 +232,22 @@ def _state_directory(environ: Mapping[str, str]) -> Path | None:
     if Path(state).is_absolute():  # its rule: ignore relative ones
         return Path(state) / "agentdb"
     return Path(home) / ".local" / "state" / "agentdb" if home else None
+
+
+def _backup_directory(
+    layer: Mapping[str, Any], settings_file: SettingsFile | None, environ: Mapping[str, str]
+) -> Path | None:
+    """`[backup] dir`, or `agentdb/backups` below XDG_DATA_HOME, or below ~/.local/share."""
+    named = _beside(settings_file, layer.get("backup", {}).get("dir"))
+    if named is not None:
+        return named
+    if os.geteuid() == 0:
+        # Not below /var/lib/agentdb, which the embedded server's account owns.
+        return Path("/var/lib/agentdb-backups")
+    data, home = environ.get("XDG_DATA_HOME", ""), environ.get("HOME", "")
+    if Path(data).is_absolute():  # its rule: ignore relative ones
+        return Path(data) / "agentdb" / "backups"
+    return Path(home) / ".local" / "share" / "agentdb" / "backups" if home else None
 
 
 def _beside(settings_file: SettingsFile | None, name: str | None) -> Path | None:

@@ -75,6 +75,12 @@ def _count(value: object) -> int:
     return value
 
 
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("a whole number, 0 or more")
+    return value
+
+
 def _interval(value: object) -> str:
     if value not in ("day", "week", "month"):
         raise ValueError('"day", "week" or "month"')
@@ -224,9 +230,16 @@ _DATABASE: dict[str, Any] = {
         "lock_timeout": milliseconds,
         "statement_timeout": milliseconds,
     },
-    "migrations": {"dir": _text, "table": _text, "lock_wait": milliseconds},
+    "migrations": {
+        "dir": _text,
+        "table": _text,
+        "lock_wait": milliseconds,
+        "lock_retries": _whole,
+        "lock_retry_time": milliseconds,
+    },
     "health": {ANY_NAME: {"warning": _number, "critical": _number}},
     "inspect": {"dir": _text},
+    "backup": {"dir": _text},
     **CATALOG,
 }
 TOP: dict[str, Any] = {

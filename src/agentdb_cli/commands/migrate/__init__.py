@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentdb_cli.commands.invocation import Invocation
-from agentdb_cli.commands.migrate import baseline
+from agentdb_cli.commands.migrate import baseline, dump, lint, new, resume, verify
 from agentdb_cli.commands.migrate.options import (
     AllowChanged,
     AllowMissing,
     Directory,
     DryRun,
+    LockRetries,
+    LockRetryTime,
     LockWait,
     OutOfOrder,
     SkipUnavailable,
@@ -27,9 +29,12 @@ from agentdb_cli.errors import AgentdbError
 from agentdb_cli.render import duration
 
 if TYPE_CHECKING:
+    from agentdb_cli.migrations import unfinished
     from agentdb_cli.migrations.apply import Done
     from agentdb_cli.migrations.history import Details
+    from agentdb_cli.migrations.job import Job
     from agentdb_cli.migrations.plan import Entry
+    from agentdb_cli.postgres.connect import Connection
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
 
@@ -40,6 +45,8 @@ def up(
     variables: Variables = None,
     dry_run: DryRun = False,
     lock_wait: LockWait = None,
+    lock_retries: LockRetries = None,
+    lock_retry_time: LockRetryTime = None,
     allow_changed: AllowChanged = False,
     allow_missing: AllowMissing = False,
     out_of_order: OutOfOrder = False,
@@ -52,7 +59,7 @@ def up(
     from agentdb_cli.migrations.plan import Tolerance
     from agentdb_cli.postgres.connect import place
 
-    job = job_of(run, directory, variables, lock_wait)
+    job = job_of(run, directory, variables, lock_wait, lock_retries, lock_retry_time)
     tolerance = Tolerance(allow_changed, out_of_order, allow_missing, skip_unavailable)
     job = replace(job, tolerance=tolerance)
     started = time.monotonic()
@@ -107,8 +114,15 @@ def status(
         entries = runner.status(connection, job)
         applied = any(entry.applied for entry in entries)
         details = history.details(connection, job.table, job.pack) if applied else {}
-    rows = [_status_row(entry, details.get(entry.version)) for entry in entries]
+        begun = _begun(connection, job, entries)
+    rows = [
+        _status_row(entry, details.get(entry.version), begun.get(entry.version))
+        for entry in entries
+    ]
     run.output.rows(_STATUS_COLUMNS, rows)
+    for entry in entries:
+        if entry.version in begun:
+            run.output.warning(f"{entry.label} {begun[entry.version].described}")
     counts = _counts(entries)
     run.output.notice(counts or f"no migrations in {job.directory.path}")
     if check and any(entry.state.value != "applied" for entry in entries):
@@ -116,6 +130,11 @@ def status(
 
 
 register(app, "baseline")(baseline.baseline)
+register(app, "resume")(resume.resume)
+register(app, "lint")(lint.lint)
+register(app, "new")(new.new)
+register(app, "verify")(verify.verify)
+register(app, "dump")(dump.dump)
 
 
 def _show_pending(run: Invocation, labels: list[str], where: str) -> None:
@@ -143,11 +162,24 @@ def _done_row(done: Done) -> dict[str, object]:
 _STATUS_COLUMNS = ("version", "migration", "state", "applied_at", "duration", "applied_by")
 
 
-def _status_row(entry: Entry, details: Details | None) -> dict[str, object]:
+def _begun(
+    connection: Connection, job: Job, entries: Sequence[Entry]
+) -> dict[int, unfinished.Unfinished]:
+    """How far the pending files without a transaction have come."""
+    from agentdb_cli.migrations import unfinished
+
+    pending = {entry.version for entry in entries if not entry.applied}
+    found = unfinished.read(connection, job) if pending else {}
+    return {version: each for version, each in found.items() if version in pending}
+
+
+def _status_row(
+    entry: Entry, details: Details | None, begun: unfinished.Unfinished | None
+) -> dict[str, object]:
     return {
         "version": entry.version,
         "migration": entry.label,
-        "state": entry.state.value,
+        "state": begun.state if begun else entry.state.value,
         "applied_at": details.applied_at if details else None,
         "duration": details.duration if details else None,
         "applied_by": details.applied_by if details else None,

@@ -33,6 +33,23 @@ LockWait = Annotated[
         "--lock-wait", metavar="TIME", help="Longest wait for another run (default 10min)."
     ),
 ]
+LockRetries = Annotated[
+    int | None,
+    typer.Option(
+        "--lock-retries",
+        metavar="NUMBER",
+        min=0,
+        help="How often to try a file again that did not get a lock (default 10).",
+    ),
+]
+LockRetryTime = Annotated[
+    str | None,
+    typer.Option(
+        "--lock-retry-time",
+        metavar="TIME",
+        help="After how long a file is not tried again (default 2min).",
+    ),
+]
 AllowChanged = Annotated[
     bool,
     typer.Option("--allow-changed", help="Go on although applied files have changed."),
@@ -60,23 +77,36 @@ def job_of(
     directory: Path | None,
     variables: list[str] | None,
     lock_wait: str | None = None,
+    lock_retries: int | None = None,
+    lock_retry_time: str | None = None,
 ) -> Job:
     """The files, tracking table and variables that options and settings name."""
     from dataclasses import replace
 
     from agentdb_cli.migrations import job
-    from agentdb_cli.settings import milliseconds
 
     settings = run.settings
     # A pack named on the command line comes before a directory in the file.
     own = directory or (None if run.options.pack else settings.migrations.directory)
     found = job.of_directory(settings, own) if own else job.of_pack(settings, settings.pack)
-    try:
-        wait = milliseconds(lock_wait) if lock_wait else found.lock_wait
-    except ValueError as error:
-        raise SettingsError(f"--lock-wait must be {error}") from None
     values = {**found.variables, **_assignments(variables or ())}
-    return replace(found, variables=values, lock_wait=wait)
+    return replace(
+        found,
+        variables=values,
+        lock_wait=_duration("--lock-wait", lock_wait, found.lock_wait),
+        lock_retries=found.lock_retries if lock_retries is None else lock_retries,
+        lock_retry_time=_duration("--lock-retry-time", lock_retry_time, found.lock_retry_time),
+    )
+
+
+def _duration(option: str, given: str | None, otherwise: int) -> int:
+    """The milliseconds of an option."""
+    from agentdb_cli.settings import milliseconds
+
+    try:
+        return milliseconds(given) if given else otherwise
+    except ValueError as error:
+        raise SettingsError(f"{option} must be {error}") from None
 
 
 def _assignments(given: Sequence[str]) -> dict[str, int | float | str]:

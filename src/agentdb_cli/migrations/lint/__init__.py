@@ -1,0 +1,1 @@
+"""Migrations that lock, rewrite, break or lose something: found by reading them, not by running."""
