@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate purge retention vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
+            commands='init server config packs migrate restore backup purge retention vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -160,6 +160,18 @@ _agentdb_command() {
             commands='' options="$shared --dir --set" ;;
         'migrate dump')
             commands='' options="$shared --output -o --check" ;;
+        'restore')
+            commands='' options="$shared --to --dir --clean --confirm --table -t --schema-only --data-only --jobs -j --no-owner --no-privileges --owner --role --dry-run" ;;
+        'backup')
+            commands='create list verify prune' options="$shared" ;;
+        'backup create')
+            commands='' options="$shared --schema-only --data-only --table --tables -t --jobs -j --to --role-passwords --dry-run" ;;
+        'backup list')
+            commands='' options="$shared --dir" ;;
+        'backup verify')
+            commands='' options="$shared --all --dir --drill --drill-url" ;;
+        'backup prune')
+            commands='' options="$shared --keep-last --keep-daily --keep-weekly --keep-monthly --dir --dry-run --yes -y" ;;
         'purge')
             commands='' options="$shared --days --table -t --archive --archive-format --max-rows --max-duration --window --max-lag --max-active --keep-detached --dry-run --yes -y" ;;
         'retention')
@@ -286,8 +298,9 @@ _agentdb_value() {
         'migrate lint -f') kind=words candidates='table json jsonl csv plain github sarif' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         'migrate dump --check') kind=files candidates='' ;;
+        'backup create --to') kind=directories candidates='' ;;
         'retention set --archive-format') kind=words candidates='jsonl csv parquet' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --lock-retries' | *' --lock-retry-time' | *' --from' | *' --rule' | *' --skip' | *' --days' | *' --table' | *' -t' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --keep-last' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --jobs' | *' -j' | *' --wait' | *' --into' | *' --only' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --lock-retries' | *' --lock-retry-time' | *' --from' | *' --rule' | *' --skip' | *' --to' | *' --confirm' | *' --table' | *' -t' | *' --jobs' | *' -j' | *' --owner' | *' --role' | *' --tables' | *' --drill-url' | *' --keep-last' | *' --keep-daily' | *' --keep-weekly' | *' --keep-monthly' | *' --days' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --wait' | *' --into' | *' --only' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
         *' --config' | *' --output' | *' -o') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
@@ -310,6 +323,8 @@ _agentdb_argument() {
         'migrate resume 0') kind=free candidates='' ;;
         'migrate lint '*) kind=files candidates='' ;;
         'migrate new 0') kind=free candidates='' ;;
+        'restore 0') kind=free candidates='' ;;
+        'backup verify '*) kind=free candidates='' ;;
         'retention set 0') kind=free candidates='' ;;
         'retention check '*) kind=free candidates='' ;;
         'retention partitions '*) kind=free candidates='' ;;

@@ -86,12 +86,12 @@ end
 
 # True if $argv[1] is a group: a command that has sub-commands.
 function __agentdb_is_group
-    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate' 'retention' 'import' 'inspect'
+    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate' 'backup' 'retention' 'import' 'inspect'
 end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate new' 'migrate verify' 'migrate dump' 'purge' 'retention' 'retention list' 'retention set' 'retention check' 'retention partitions' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate new' 'migrate verify' 'migrate dump' 'restore' 'backup' 'backup create' 'backup list' 'backup verify' 'backup prune' 'purge' 'retention' 'retention list' 'retention set' 'retention check' 'retention partitions' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -107,9 +107,11 @@ function __agentdb_takes_value
             return 0
         case 'migrate dump --check'
             return 0
+        case 'backup create --to'
+            return 0
         case 'retention set --archive-format'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --lock-retries' '* --lock-retry-time' '* --from' '* --rule' '* --skip' '* --days' '* --table' '* -t' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --column' '* --where' '* --keep-last' '* --per' '* --overdue' '* --timeout' '* --ahead' '* --jobs' '* -j' '* --wait' '* --into' '* --only' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --lock-retries' '* --lock-retry-time' '* --from' '* --rule' '* --skip' '* --to' '* --confirm' '* --table' '* -t' '* --jobs' '* -j' '* --owner' '* --role' '* --tables' '* --drill-url' '* --keep-last' '* --keep-daily' '* --keep-weekly' '* --keep-monthly' '* --days' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --column' '* --where' '* --per' '* --overdue' '* --timeout' '* --ahead' '* --wait' '* --into' '* --only' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
@@ -139,6 +141,8 @@ complete -c agentdb -n "__agentdb_at ''" -a server -d 'Control the embedded Post
 complete -c agentdb -n "__agentdb_at ''" -a config -d 'Show which settings are in force, and why'
 complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and compare a database'
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
+complete -c agentdb -n "__agentdb_at ''" -a restore -d 'Restore a backup into a database'
+complete -c agentdb -n "__agentdb_at ''" -a backup -d 'Make backups; list, verify and prune them'
 complete -c agentdb -n "__agentdb_at ''" -a purge -d 'Delete rows that are past their time'
 complete -c agentdb -n "__agentdb_at ''" -a retention -d 'Show and declare which rows are kept how long'
 complete -c agentdb -n "__agentdb_at ''" -a vacuum -d 'Vacuum the tables that need it, worst first'
@@ -168,6 +172,10 @@ complete -c agentdb -n "__agentdb_at 'migrate'" -a lint -d 'Find what locks, rew
 complete -c agentdb -n "__agentdb_at 'migrate'" -a new -d 'Write the files of the next migration: NNN_name.sql and NNN_name.down.sql'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a verify -d 'Check that the files are those that were applied'
 complete -c agentdb -n "__agentdb_at 'migrate'" -a dump -d 'Write the schema as SQL that is the same wherever the schema is the same'
+complete -c agentdb -n "__agentdb_at 'backup'" -a create -d 'Back the database up with pg_dump'
+complete -c agentdb -n "__agentdb_at 'backup'" -a list -d 'List the backups, newest first: age, size, and when each was verified'
+complete -c agentdb -n "__agentdb_at 'backup'" -a verify -d 'Verify backups: read every file, compare its checksum, let pg_restore list it'
+complete -c agentdb -n "__agentdb_at 'backup'" -a prune -d 'Delete the backups that no rule keeps'
 complete -c agentdb -n "__agentdb_at 'retention'" -a list -d 'List the retention policies, and where each comes from'
 complete -c agentdb -n "__agentdb_at 'retention'" -a set -d 'Lay down in agentdb.toml how long the rows of a table are kept'
 complete -c agentdb -n "__agentdb_at 'retention'" -a check -d 'Show what is past its time in each table with a policy, and what it grows to'
@@ -267,8 +275,36 @@ complete -c agentdb -n "__agentdb_at 'migrate lint' 'health'" -l help -s h -d 'S
 complete -c agentdb -n "__agentdb_at 'migrate new'" -l dry-run -d 'Show the names alone'
 complete -c agentdb -n "__agentdb_at 'migrate dump'" -l output -s o -r -F -d 'Write to a file, not to stdout'
 complete -c agentdb -n "__agentdb_at 'migrate dump'" -l check -r -F -d 'Exit 1 with a diff if it is out of date'
+complete -c agentdb -n "__agentdb_at 'restore'" -l to -x -d 'A name on the server of --url or --env, or a URL'
+complete -c agentdb -n "__agentdb_at 'restore' 'backup list' 'backup verify' 'backup prune'" -l dir -x -a '(__agentdb_directories)' -d 'Where the backups are, if not where usual'
+complete -c agentdb -n "__agentdb_at 'restore'" -l clean -d 'Drop DATABASE first, with all that is in it'
+complete -c agentdb -n "__agentdb_at 'restore'" -l confirm -x -d 'Its name again, for --clean'
+complete -c agentdb -n "__agentdb_at 'restore' 'purge'" -l table -s t -x -d 'This table alone (repeatable)'
+complete -c agentdb -n "__agentdb_at 'restore'" -l schema-only -d 'Definitions without rows'
+complete -c agentdb -n "__agentdb_at 'restore'" -l data-only -d 'Rows alone, into empty tables that are there'
+complete -c agentdb -n "__agentdb_at 'restore'" -l jobs -s j -x -d 'Sessions at once (default: cores)'
+complete -c agentdb -n "__agentdb_at 'restore'" -l no-owner -d 'All objects belong to the role that restores'
+complete -c agentdb -n "__agentdb_at 'restore'" -l no-privileges -d 'Leave out what is granted to roles'
+complete -c agentdb -n "__agentdb_at 'restore'" -l owner -x -d 'Give OLD\'s objects to NEW (repeatable)'
+complete -c agentdb -n "__agentdb_at 'restore'" -l role -x -d 'SET ROLE to it first'
+complete -c agentdb -n "__agentdb_at 'restore'" -l dry-run -d 'Check everything, restore nothing'
+complete -c agentdb -n "__agentdb_at 'backup create'" -l schema-only -d 'The definitions, without rows'
+complete -c agentdb -n "__agentdb_at 'backup create'" -l data-only -d 'The rows, without definitions'
+complete -c agentdb -n "__agentdb_at 'backup create'" -l table -l tables -s t -x -d 'This table alone, with its partitions; * and ? are wildcards (repeatable)'
+complete -c agentdb -n "__agentdb_at 'backup create'" -l jobs -s j -x -d 'Tables at the same time; else 1 a core, up to 4'
+complete -c agentdb -n "__agentdb_at 'backup create'" -l to -x -a '(__agentdb_directories)' -d 'Where the backup goes'
+complete -c agentdb -n "__agentdb_at 'backup create'" -l role-passwords -d 'Keep the roles\' password verifiers, too'
+complete -c agentdb -n "__agentdb_at 'backup create'" -l dry-run -d 'Look whether it can be made; make nothing'
+complete -c agentdb -n "__agentdb_at 'backup verify'" -l all -d 'Every backup'
+complete -c agentdb -n "__agentdb_at 'backup verify'" -l drill -d 'Restore it for real, on the embedded server; count it all'
+complete -c agentdb -n "__agentdb_at 'backup verify'" -l drill-url -x -d 'Drill on this server, in a database of its own'
+complete -c agentdb -n "__agentdb_at 'backup prune'" -l keep-last -x -d 'Keep the last N'
+complete -c agentdb -n "__agentdb_at 'backup prune'" -l keep-daily -x -d 'Keep the newest of N days'
+complete -c agentdb -n "__agentdb_at 'backup prune'" -l keep-weekly -x -d 'Keep the newest of N weeks'
+complete -c agentdb -n "__agentdb_at 'backup prune'" -l keep-monthly -x -d 'Keep the newest of N months'
+complete -c agentdb -n "__agentdb_at 'backup prune'" -l dry-run -d 'Show what would go; delete nothing'
+complete -c agentdb -n "__agentdb_at 'backup prune' 'purge'" -l yes -s y -d 'Do not ask on a terminal'
 complete -c agentdb -n "__agentdb_at 'purge'" -l days -x -d 'Keep N days instead of what the policies say'
-complete -c agentdb -n "__agentdb_at 'purge'" -l table -s t -x -d 'This table alone (repeatable)'
 complete -c agentdb -n "__agentdb_at 'purge' 'retention set'" -l archive -x -a '(__agentdb_directories)' -d 'Rows leave into files of this directory'
 complete -c agentdb -n "__agentdb_at 'purge'" -l archive-format -x -d 'jsonl (default), csv, parquet'
 complete -c agentdb -n "__agentdb_at 'purge'" -l max-rows -x -d 'Delete at most N rows'
@@ -278,7 +314,6 @@ complete -c agentdb -n "__agentdb_at 'purge'" -l max-lag -x -d 'Wait while a rep
 complete -c agentdb -n "__agentdb_at 'purge'" -l max-active -x -d 'Wait while more sessions are active (default: half of max_connections)'
 complete -c agentdb -n "__agentdb_at 'purge'" -l keep-detached -d 'Detach whole partitions, but do not drop them'
 complete -c agentdb -n "__agentdb_at 'purge'" -l dry-run -d 'Count what would go; delete nothing'
-complete -c agentdb -n "__agentdb_at 'purge'" -l yes -s y -d 'Do not ask on a terminal'
 complete -c agentdb -n "__agentdb_at 'retention set'" -l days -x -d 'Rows older than N days may go'
 complete -c agentdb -n "__agentdb_at 'retention set'" -l column -x -d 'What a row\'s age is counted from'
 complete -c agentdb -n "__agentdb_at 'retention set'" -l where -x -d 'Only rows for which this is true'

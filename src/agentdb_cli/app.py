@@ -31,6 +31,8 @@ COMMANDS = {
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
+    "restore": Entry("restore", "Restore a backup into a database.", "Data"),
+    "backup": Entry("backup", "Make backups; list, verify and prune them.", "Data"),
     "purge": Entry("purge", "Delete rows that are past their time.", "Data"),
     "retention": Entry("retention", "Show and declare which rows are kept how long.", "Data"),
     "vacuum": Entry("vacuum", "Vacuum the tables that need it, worst first.", "Data"),

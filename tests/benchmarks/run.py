@@ -17,10 +17,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+import backup
 import health
 import migrate
 import packs
 import purge
+import restore
 import sampler
 import startup
 from harness import Entry, NotMeasured, Place, Row, as_json, table, tell
@@ -58,6 +60,8 @@ ENTRIES: dict[str, Callable[[Bench], Entry]] = {
     "health": lambda b: health.healthy_pack(b.directory, b.server),
     "health-crowd": lambda b: health.Crowd(b.directory),
     "purge": lambda b: purge.Purge(b.server),
+    "restore": lambda b: restore.race(b.directory, b.server),
+    "backup": lambda b: backup.Backup(b.server),
     "sampler": lambda b: sampler.sampler(b.directory),
 }
 

@@ -1,0 +1,1 @@
+"""Backups: made by pg_dump, described by a manifest, verified, pruned."""
