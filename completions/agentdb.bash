@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server config packs migrate restore backup purge retention vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
+            commands='init server setup extensions config packs migrate restore backup purge retention vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -126,6 +126,18 @@ _agentdb_command() {
             commands='' options="$shared --lines -n" ;;
         'server psql')
             commands='' options="$shared" ;;
+        'setup')
+            commands='' options="$shared --database --owner --app-user --readonly-user --admin-url --extension --locale --password-file --pgpass --rotate --dry-run --yes -y" ;;
+        'extensions')
+            commands='list check enable upgrade' options="$shared" ;;
+        'extensions list')
+            commands='' options="$shared" ;;
+        'extensions check')
+            commands='' options="$shared" ;;
+        'extensions enable')
+            commands='' options="$shared --dry-run --yes -y" ;;
+        'extensions upgrade')
+            commands='' options="$shared --all --dry-run --yes -y" ;;
         'config')
             commands='show path check' options="$shared" ;;
         'config show')
@@ -300,9 +312,9 @@ _agentdb_value() {
         'migrate dump --check') kind=files candidates='' ;;
         'backup create --to') kind=directories candidates='' ;;
         'retention set --archive-format') kind=words candidates='jsonl csv parquet' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --set' | *' --lock-wait' | *' --lock-retries' | *' --lock-retry-time' | *' --from' | *' --rule' | *' --skip' | *' --to' | *' --confirm' | *' --table' | *' -t' | *' --jobs' | *' -j' | *' --owner' | *' --role' | *' --tables' | *' --drill-url' | *' --keep-last' | *' --keep-daily' | *' --keep-weekly' | *' --keep-monthly' | *' --days' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --wait' | *' --into' | *' --only' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --database' | *' --owner' | *' --app-user' | *' --readonly-user' | *' --admin-url' | *' --extension' | *' --locale' | *' --set' | *' --lock-wait' | *' --lock-retries' | *' --lock-retry-time' | *' --from' | *' --rule' | *' --skip' | *' --to' | *' --confirm' | *' --table' | *' -t' | *' --jobs' | *' -j' | *' --role' | *' --tables' | *' --drill-url' | *' --keep-last' | *' --keep-daily' | *' --keep-weekly' | *' --keep-monthly' | *' --days' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --wait' | *' --into' | *' --only' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
-        *' --config' | *' --output' | *' -o') kind=files candidates='' ;;
+        *' --config' | *' --password-file' | *' --output' | *' -o') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir' | *' --archive') kind=directories candidates='' ;;
@@ -317,6 +329,9 @@ _agentdb_value() {
 _agentdb_argument() {
     case "$path $1" in
         'server psql '*) kind=free candidates='' ;;
+        'extensions check '*) kind=free candidates='' ;;
+        'extensions enable 0') kind=free candidates='' ;;
+        'extensions upgrade 0') kind=free candidates='' ;;
         'packs show 0') kind=free candidates='' ;;
         'packs diff 0') kind=free candidates='' ;;
         'migrate baseline 0') kind=free candidates='' ;;

@@ -86,12 +86,12 @@ end
 
 # True if $argv[1] is a group: a command that has sub-commands.
 function __agentdb_is_group
-    contains -- $argv[1] '' 'server' 'config' 'packs' 'migrate' 'backup' 'retention' 'import' 'inspect'
+    contains -- $argv[1] '' 'server' 'extensions' 'config' 'packs' 'migrate' 'backup' 'retention' 'import' 'inspect'
 end
 
 # True where the global options are taken.
 function __agentdb_shares
-    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate new' 'migrate verify' 'migrate dump' 'restore' 'backup' 'backup create' 'backup list' 'backup verify' 'backup prune' 'purge' 'retention' 'retention list' 'retention set' 'retention check' 'retention partitions' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
+    __agentdb_at '' 'init' 'server' 'server start' 'server stop' 'server status' 'server url' 'server logs' 'server psql' 'setup' 'extensions' 'extensions list' 'extensions check' 'extensions enable' 'extensions upgrade' 'config' 'config show' 'config path' 'config check' 'packs' 'packs list' 'packs show' 'packs diff' 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate new' 'migrate verify' 'migrate dump' 'restore' 'backup' 'backup create' 'backup list' 'backup verify' 'backup prune' 'purge' 'retention' 'retention list' 'retention set' 'retention check' 'retention partitions' 'vacuum' 'reindex' 'import' 'import archive' 'slow-queries' 'agents' 'inspect' 'inspect cancel' 'inspect kill' 'inspect activity' 'inspect advisory-locks' 'inspect bloat' 'inspect bloat-exact' 'inspect blocking' 'inspect cache-hit' 'inspect checkpoints' 'inspect connections' 'inspect database-sizes' 'inspect database-stats' 'inspect dead-tuples' 'inspect duplicate-indexes' 'inspect extensions' 'inspect idle-in-transaction' 'inspect index-sizes' 'inspect index-usage' 'inspect invalid-indexes' 'inspect io' 'inspect locks' 'inspect long-running' 'inspect missing-fk-indexes' 'inspect partitions' 'inspect prepared-transactions' 'inspect progress' 'inspect replication' 'inspect replication-slots' 'inspect roles' 'inspect seq-scans' 'inspect sequences' 'inspect settings' 'inspect stale-statistics' 'inspect subscriptions' 'inspect table-sizes' 'inspect temp-files' 'inspect toast' 'inspect unused-indexes' 'inspect vacuum-status' 'inspect vector-columns' 'inspect vector-indexes' 'inspect wal' 'inspect wraparound'
 end
 
 # True if $argv[1], the command and an option in one string, takes a value.
@@ -111,11 +111,11 @@ function __agentdb_takes_value
             return 0
         case 'retention set --archive-format'
             return 0
-        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --set' '* --lock-wait' '* --lock-retries' '* --lock-retry-time' '* --from' '* --rule' '* --skip' '* --to' '* --confirm' '* --table' '* -t' '* --jobs' '* -j' '* --owner' '* --role' '* --tables' '* --drill-url' '* --keep-last' '* --keep-daily' '* --keep-weekly' '* --keep-monthly' '* --days' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --column' '* --where' '* --per' '* --overdue' '* --timeout' '* --ahead' '* --wait' '* --into' '* --only' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
+        case '* --url' '* -d' '* --schema' '* --lock-timeout' '* --port' '* --lines' '* -n' '* --database' '* --owner' '* --app-user' '* --readonly-user' '* --admin-url' '* --extension' '* --locale' '* --set' '* --lock-wait' '* --lock-retries' '* --lock-retry-time' '* --from' '* --rule' '* --skip' '* --to' '* --confirm' '* --table' '* -t' '* --jobs' '* -j' '* --role' '* --tables' '* --drill-url' '* --keep-last' '* --keep-daily' '* --keep-weekly' '* --keep-monthly' '* --days' '* --archive-format' '* --max-rows' '* --max-duration' '* --window' '* --max-lag' '* --max-active' '* --column' '* --where' '* --per' '* --overdue' '* --timeout' '* --ahead' '* --wait' '* --into' '* --only' '* --watch' '* --limit' '* --since' '* --sample' '* --explain' '* --metric' '* --sort'
             return 0
         case '* --env' '* -e'
             return 0
-        case '* --config' '* --output' '* -o'
+        case '* --config' '* --password-file' '* --output' '* -o'
             return 0
         case '* --pack'
             return 0
@@ -138,6 +138,8 @@ complete -c agentdb -e
 complete -c agentdb -f
 complete -c agentdb -n "__agentdb_at ''" -a init -d 'Write an agentdb.toml'
 complete -c agentdb -n "__agentdb_at ''" -a server -d 'Control the embedded PostgreSQL server'
+complete -c agentdb -n "__agentdb_at ''" -a setup -d 'Create roles, database, extensions and privileges'
+complete -c agentdb -n "__agentdb_at ''" -a extensions -d 'Show, enable and upgrade the extensions that agentdb uses'
 complete -c agentdb -n "__agentdb_at ''" -a config -d 'Show which settings are in force, and why'
 complete -c agentdb -n "__agentdb_at ''" -a packs -d 'Show the schema packs, and compare a database'
 complete -c agentdb -n "__agentdb_at ''" -a migrate -d 'Apply numbered SQL migrations'
@@ -158,6 +160,10 @@ complete -c agentdb -n "__agentdb_at 'server'" -a status -d 'Show whether it run
 complete -c agentdb -n "__agentdb_at 'server'" -a url -d 'Print a URL for other programs; it holds no password'
 complete -c agentdb -n "__agentdb_at 'server'" -a logs -d 'Print the last lines of its log'
 complete -c agentdb -n "__agentdb_at 'server'" -a psql -d 'Open psql on it, started if need be'
+complete -c agentdb -n "__agentdb_at 'extensions'" -a list -d 'List the extensions that agentdb uses, and all that the database has'
+complete -c agentdb -n "__agentdb_at 'extensions'" -a check -d 'Check that every agentdb command has the extensions that it needs'
+complete -c agentdb -n "__agentdb_at 'extensions'" -a enable -d 'Create an extension in the database, and have its library preloaded if it must be'
+complete -c agentdb -n "__agentdb_at 'extensions'" -a upgrade -d 'Bring extensions to the version that the server has, and name indexes to be rebuilt'
 complete -c agentdb -n "__agentdb_at 'config'" -a show -d 'Show the six sources of the connection, the one that won, and the settings'
 complete -c agentdb -n "__agentdb_at 'config'" -a path -d 'Print the path of the agentdb.toml in use; exit 1 if there is none'
 complete -c agentdb -n "__agentdb_at 'config'" -a check -d 'Check agentdb.toml, .env and every URL in them, without connecting'
@@ -242,6 +248,20 @@ complete -c agentdb -n "__agentdb_at 'init'" -l dry-run -d 'Print it, write noth
 complete -c agentdb -n "__agentdb_at 'server start'" -l port -x -d 'Listen on 127.0.0.1 at this port as well, with a password'
 complete -c agentdb -n "__agentdb_at 'server start' 'server stop'" -l dry-run -d 'Say what would be done'
 complete -c agentdb -n "__agentdb_at 'server logs'" -l lines -s n -x -d 'How many of the last lines'
+complete -c agentdb -n "__agentdb_at 'setup'" -l database -x -d 'The database'
+complete -c agentdb -n "__agentdb_at 'setup'" -l owner -x -d 'Owns all of it, and migrates'
+complete -c agentdb -n "__agentdb_at 'setup'" -l app-user -x -d 'The application: reads and writes'
+complete -c agentdb -n "__agentdb_at 'setup'" -l readonly-user -x -d 'Only reads'
+complete -c agentdb -n "__agentdb_at 'setup'" -l admin-url -x -d 'An administrator\'s database, instead of --url'
+complete -c agentdb -n "__agentdb_at 'setup'" -l extension -x -d 'Besides the pack\'s own (repeatable)'
+complete -c agentdb -n "__agentdb_at 'setup'" -l locale -x -d 'Such as C.UTF-8; default: the server\'s'
+complete -c agentdb -n "__agentdb_at 'setup'" -l password-file -r -F -d 'Passwords are read from it or written to it'
+complete -c agentdb -n "__agentdb_at 'setup'" -l pgpass -d 'Write passwords to ~/.pgpass instead'
+complete -c agentdb -n "__agentdb_at 'setup'" -l rotate -d 'New passwords, also for roles that have one'
+complete -c agentdb -n "__agentdb_at 'setup'" -l dry-run -d 'Print the SQL without secrets; change nothing'
+complete -c agentdb -n "__agentdb_at 'setup' 'extensions enable' 'extensions upgrade' 'reindex' 'import archive' 'slow-queries' 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
+complete -c agentdb -n "__agentdb_at 'extensions enable' 'extensions upgrade'" -l dry-run -d 'Print the SQL; change nothing'
+complete -c agentdb -n "__agentdb_at 'extensions upgrade'" -l all -d 'All that are outdated'
 complete -c agentdb -n "__agentdb_at 'packs diff'" -l check -d 'Exit 1 if there is a difference'
 complete -c agentdb -n "__agentdb_at 'packs diff'" -l extra -l no-extra -d 'Also list what the pack does not have'
 complete -c agentdb -n "__agentdb_at 'migrate' 'migrate up' 'migrate status' 'migrate baseline' 'migrate resume' 'migrate lint' 'migrate new' 'migrate verify'" -l dir -x -a '(__agentdb_directories)' -d 'Migrations of your own instead of the pack\'s'
@@ -340,7 +360,6 @@ complete -c agentdb -n "__agentdb_at 'vacuum' 'reindex'" -l dry-run -d 'Show wha
 complete -c agentdb -n "__agentdb_at 'vacuum'" -l yes -s y -d 'Do not ask before --full'
 complete -c agentdb -n "__agentdb_at 'reindex'" -l all -d 'Every index, but not the system\'s own'
 complete -c agentdb -n "__agentdb_at 'reindex'" -l wait -x -d 'Longest wait for an older transaction'
-complete -c agentdb -n "__agentdb_at 'reindex' 'import archive' 'slow-queries' 'inspect cancel' 'inspect kill'" -l yes -s y -d 'Do not ask'
 complete -c agentdb -n "__agentdb_at 'import archive'" -l table -x -d 'Only the rows of this table'
 complete -c agentdb -n "__agentdb_at 'import archive'" -l into -x -d 'Another table than their own'
 complete -c agentdb -n "__agentdb_at 'import archive'" -l again -d 'Also what was put back before'

@@ -28,6 +28,10 @@ class Entry(NamedTuple):
 COMMANDS = {
     "init": Entry("init", "Write an agentdb.toml.", "Set up"),
     "server": Entry("server", "Control the embedded PostgreSQL server.", "Set up"),
+    "setup": Entry("setup", "Create roles, database, extensions and privileges.", "Set up"),
+    "extensions": Entry(
+        "extensions", "Show, enable and upgrade the extensions that agentdb uses.", "Set up"
+    ),
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),

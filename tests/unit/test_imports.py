@@ -15,7 +15,9 @@ PACKAGE = Path(agentdb_cli.__file__).parent
 
 # Each layer may import those below it (and itself), never one above.
 LAYERS = ["app", "commands", "domain", "server", "base"]
-DOMAIN = {"migrations", "retention", "maintenance", "backups", "monitoring", "vectors"}
+DOMAIN = {
+    "migrations", "retention", "maintenance", "backups", "monitoring", "provisioning", "vectors",
+}  # fmt: skip
 LAYER_OF = {
     "__main__": "app",
     "app": "app",

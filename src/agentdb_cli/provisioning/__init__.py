@@ -1,0 +1,1 @@
+"""Provisioning: roles, a database, its privileges and extensions, brought to a wanted state."""
