@@ -13,11 +13,13 @@
     -- needs: heartbeats agents       tables of pack.toml whose names it uses
     -- each: collections              one statement for each entry there; the worst one counts
     -- samples: sizes                 judged by what earlier runs measured, kept under that name
+    -- catalog: backups               judged by the backups that are known here
     SELECT … AS value, … AS detail, … AS unseen
 
 `unseen` may be left out: it names what a role without privileges cannot see,
 which makes an answer that would be ok unknown. A check with `samples` returns
-a size in bytes, the database's identity and the time in seconds instead.
+a size in bytes, the database's identity and the time in seconds instead; one
+with `catalog` the system identifier, the database's name and the time.
 
 A value beyond a threshold (not at it) is a finding. Names from pack.toml stand
 as psql's variables: `:"time_column"`, `:'open_statuses'`, `:interval_seconds`;
@@ -58,6 +60,7 @@ class Check:
         keys: the keys of pack.toml that hold its warning, the first one first.
         each: the table of pack.toml that has entries with a statement each.
         samples: under which name earlier measurements are kept.
+        catalog: whether it is about the backups that are known here.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Check:
     keys: str
     each: str | None
     samples: str | None
+    catalog: bool
     text: str = field(repr=False)
 
     def with_pack(self, pack: Mapping[str, Any], name: str) -> Check:
@@ -175,5 +179,6 @@ def _read(path: Path) -> Check:
         keys=head.get("pack", ""),
         each=head.get("each"),
         samples=head.get("samples"),
+        catalog="catalog" in head,
         text=text,
     )

@@ -87,6 +87,22 @@ def worst(check: Check, findings: Sequence[Finding]) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """A whole backup that is known here.
+
+    Attributes:
+        created: in seconds since the epoch.
+        verified: how its last verification came out; None if there was none.
+    """
+
+    name: str
+    database: str
+    system_identifier: str
+    created: float
+    verified: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """What a check may know beside the database.
 
@@ -97,12 +113,17 @@ class Place:
         named: the tables and collections that agentdb.toml names, such as
             `heartbeats` or `collections.docs`; the same holds for them.
         state: the directory of earlier runs' measurements; None if there is none.
+        backups: the backups of any database that are known here.
+        backed_up: whether agentdb.toml names a directory of backups, so that there
+            should be some.
     """
 
     pack: Mapping[str, Any]
     pack_chosen: bool
     named: frozenset[str]
     state: Path | None
+    backups: tuple[Backup, ...] = ()
+    backed_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +151,8 @@ class Judge:
             found = self._failed(check, about, answer)
         elif check.samples:
             found = self._grown(check, *answer)
+        elif check.catalog:
+            found = self._backed_up(check, *answer)
         else:
             found = self._answered(check, *answer)
         if check.each and found.detail != LOCKED:
@@ -150,6 +173,23 @@ class Judge:
             remedy = f"the role {self.user} needs SELECT on it"
             return _unknown(check, f"not permitted: {unseen}", remedy)
         return Finding(check, status, measured, detail or "")
+
+    def _backed_up(
+        self, check: Check, system_identifier: str | None, database: str | None, now: str | None
+    ) -> Finding:
+        own = [
+            backup
+            for backup in self.place.backups
+            if (backup.system_identifier, backup.database) == (system_identifier, database)
+        ]
+        if not own:
+            status = Status.critical if self.place.backed_up else Status.skipped
+            return Finding(check, status, None, "no backup of this database is known here")
+        newest = max(own, key=lambda backup: backup.created)
+        age = max(float(now or 0) - newest.created, 0.0)
+        said = {None: "not verified", True: "verified", False: "its verification FAILED"}
+        status = Status.critical if newest.verified is False else _status(check, age)
+        return Finding(check, status, age, f"{newest.name}, {said[newest.verified]}")
 
     def _grown(
         self, check: Check, size: str | None, database: str | None, now: str | None
