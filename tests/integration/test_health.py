@@ -288,9 +288,13 @@ def healthy(request: pytest.FixtureRequest, templates: dict[str, Names]) -> Iter
         yield packed
 
 
+OF_THE_FIRST_RUN = {"disk-growth", "backups-age"}
+"""Checks that nothing is known for where agentdb was never run before."""
+
+
 def skipped(packed: Packed) -> set[str]:
     """The checks that have nothing to judge by in a first run."""
-    return {"disk-growth"} | (set() if packed.names is AGENTDB else set(OF_COLLECTIONS))
+    return OF_THE_FIRST_RUN | (set() if packed.names is AGENTDB else set(OF_COLLECTIONS))
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -676,7 +680,7 @@ def test_without_the_default_packs_tables(cli: Cli, database: Database) -> None:
     code, rows = health(cli, database.url)
     assert code == 0
     left_out = {name for name, row in rows.items() if row["status"] == "skipped"}
-    assert left_out == {*OF_AGENTS, *OF_COLLECTIONS, "disk-growth"}
+    assert left_out == {*OF_AGENTS, *OF_COLLECTIONS, *OF_THE_FIRST_RUN}
     assert rows["agents-in-error"]["detail"] == 'relation "agent.agents" does not exist'
 
 
@@ -1021,7 +1025,7 @@ def test_prometheus(cli: Cli, agentdb: Packed) -> None:
     broken = cli("health", "-d", agentdb.url, "-f", "prometheus", "--skip", "wraparound")
     assert (result.code, broken.code, result.err) == (3, 1, "")
     units = {name: check.unit for name, check in checks.available().items()}
-    shown = set(CHECKS) - {"wraparound", "disk-growth"}
+    shown = set(CHECKS) - {"wraparound", *OF_THE_FIRST_RUN}
     unseen = {*OF_AGENTS, *OF_COLLECTIONS, "sequences"}
 
     samples = _samples(result.out)
