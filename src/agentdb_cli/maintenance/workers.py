@@ -13,33 +13,13 @@ from typing import TypeVar
 import psycopg
 
 from agentdb_cli.errors import ConnectionFailed
-from agentdb_cli.postgres.connect import Connection, open_connection
+from agentdb_cli.postgres.connect import Connection, another
 from agentdb_cli.settings import Connection as ConnectionSettings
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _POLL = 0.5  # seconds between two looks at the progress
-
-
-def another(connection: Connection, lock_timeout: int) -> Connection:
-    """A second connection to where the first one leads, as the same role.
-
-    Args:
-        lock_timeout: milliseconds, of its session.
-
-    Raises:
-        ConnectionFailed: the server lets no more in.
-    """
-    info = connection.info
-    # Of several hosts, the one that was reached.
-    keywords = {**info.get_parameters(), "host": info.host, "port": str(info.port)}
-    if "hostaddr" in keywords:
-        keywords["hostaddr"] = info.hostaddr
-    if info.password:
-        keywords["password"] = info.password
-    settings = ConnectionSettings(lock_timeout=lock_timeout)
-    return open_connection(keywords, settings, command="maintenance", source="the first connection")
 
 
 @contextmanager
@@ -52,10 +32,11 @@ def several(
     itself works, and nobody watches.
     """
     workers: list[Connection] = []
+    settings = ConnectionSettings(lock_timeout=lock_timeout)
     try:
         while len(workers) < count:
             try:
-                workers.append(another(connection, lock_timeout))
+                workers.append(another(connection, settings, command="maintenance"))
             except ConnectionFailed as error:
                 fewer = f"going on with {len(workers)}" if workers else "going on without progress"
                 warning(f"no further connection, {fewer}: {error}")

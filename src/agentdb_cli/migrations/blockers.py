@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from agentdb_cli.errors import ConnectionFailed
 from agentdb_cli.postgres import advisory
-from agentdb_cli.postgres.connect import Connection, open_connection
+from agentdb_cli.postgres.connect import Connection, another
 from agentdb_cli.settings import Connection as ConnectionSettings
 
 _POLL = 0.05  # seconds between two looks
@@ -85,7 +85,7 @@ class Watch:
         """Look until the end of the block; without a second connection, nobody looks."""
         if self._second is None:
             try:
-                self._second = _another(self._first)
+                self._second = another(self._first, ConnectionSettings(), command="migrate")
             except ConnectionFailed:
                 yield
                 return
@@ -111,16 +111,3 @@ class Watch:
                     self.seen = tuple(cursor.execute(statement).fetchall()) or self.seen
                 except psycopg.Error:
                     return
-
-
-def _another(connection: Connection) -> Connection:
-    info = connection.info
-    # Of several hosts, the one that was reached.
-    keywords = {**info.get_parameters(), "host": info.host, "port": str(info.port)}
-    if "hostaddr" in keywords:
-        keywords["hostaddr"] = info.hostaddr
-    if info.password:
-        keywords["password"] = info.password
-    return open_connection(
-        keywords, ConnectionSettings(), command="migrate", source="the first connection"
-    )

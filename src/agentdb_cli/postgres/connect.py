@@ -200,6 +200,26 @@ def is_pooled(connection: Connection) -> bool:
     return row is None or row[0] != connection.info.backend_pid
 
 
+def another(connection: Connection, settings: ConnectionSettings, *, command: str) -> Connection:
+    """A second connection to where the first one leads, as the same role.
+
+    Args:
+        settings: timeouts (milliseconds) of its session.
+        command: for application_name.
+
+    Raises:
+        ConnectionFailed: the server lets no more in.
+    """
+    info = connection.info
+    # Of several hosts, the one that was reached.
+    keywords = {**info.get_parameters(), "host": info.host, "port": str(info.port)}
+    if "hostaddr" in keywords:
+        keywords["hostaddr"] = info.hostaddr
+    if info.password:
+        keywords["password"] = info.password
+    return open_connection(keywords, settings, command=command, source="the first connection")
+
+
 # UnicodeError: a host name that DNS cannot hold, or a value that is not UTF-8.
 _FAILURES = (psycopg.Error, UnicodeError)
 

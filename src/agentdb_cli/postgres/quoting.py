@@ -12,3 +12,22 @@ def literal(text: str) -> str:
 def identifier(text: str) -> str:
     """`text` as a quoted SQL identifier."""
     return '"' + text.replace('"', '""') + '"'
+
+
+class Qualified:
+    """What has a schema and the name of a relation in it: its names."""
+
+    __slots__ = ()
+
+    schema: str
+    relation: str
+
+    @property
+    def name(self) -> str:
+        """`schema.table`."""
+        return f"{self.schema}.{self.relation}"
+
+    @property
+    def quoted(self) -> str:
+        """The name as SQL."""
+        return f"{identifier(self.schema)}.{identifier(self.relation)}"

@@ -22,7 +22,7 @@ from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres import holders, locks
 from agentdb_cli.postgres.connect import Connection, is_pooled
 from agentdb_cli.postgres.queries import query
-from agentdb_cli.postgres.quoting import identifier, literal
+from agentdb_cli.postgres.quoting import Qualified, literal
 from agentdb_cli.retention.outcome import Budget, Outcome
 from agentdb_cli.retention.partitions import Partition
 
@@ -34,17 +34,12 @@ _AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Detached:
+class Detached(Qualified):
     """A table that was a partition."""
 
     oid: int
     schema: str
     relation: str
-
-    @property
-    def quoted(self) -> str:
-        """The name as SQL."""
-        return f"{identifier(self.schema)}.{identifier(self.relation)}"
 
 
 @dataclass

@@ -10,12 +10,12 @@ from psycopg.rows import dict_row
 
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import for_server, query
-from agentdb_cli.postgres.quoting import identifier
+from agentdb_cli.postgres.quoting import Qualified
 from agentdb_cli.retention.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Qualified):
     """A partition of a table that is partitioned by time.
 
     Attributes:
@@ -38,16 +38,6 @@ class Partition:
     rows: int
     comment: str
     bytes: int
-
-    @property
-    def name(self) -> str:
-        """`schema.table`."""
-        return f"{self.schema}.{self.relation}"
-
-    @property
-    def quoted(self) -> str:
-        """The name as SQL."""
-        return f"{identifier(self.schema)}.{identifier(self.relation)}"
 
 
 def partitions(connection: Connection, oid: int) -> tuple[Partition, ...]:

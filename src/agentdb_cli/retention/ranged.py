@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
-from agentdb_cli.postgres.quoting import identifier, literal
+from agentdb_cli.postgres.quoting import Qualified, identifier, literal
 from agentdb_cli.retention.partitions import Partition, partitions
 from agentdb_cli.retention.refusals import TIME_TYPES
 from agentdb_cli.retention.schedule import Known, Naming, Range, interval_of, naming_of
@@ -35,7 +35,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Qualified):
     """A table partitioned by range of one time column, with its calendar.
 
     Attributes:
@@ -61,16 +61,6 @@ class Table:
     sibling: Partition | None
     default: Partition | None
     known: tuple[Known, ...]
-
-    @property
-    def name(self) -> str:
-        """`schema.table`."""
-        return f"{self.schema}.{self.relation}"
-
-    @property
-    def quoted(self) -> str:
-        """The name as SQL."""
-        return f"{identifier(self.schema)}.{identifier(self.relation)}"
 
     def bound(self, day: date) -> str:
         """The beginning of a day as SQL, of the time column's type."""

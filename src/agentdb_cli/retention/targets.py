@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
-from agentdb_cli.postgres.quoting import identifier, literal
+from agentdb_cli.postgres.quoting import Qualified, identifier, literal
 from agentdb_cli.retention import refusals
 from agentdb_cli.retention.policy import Policy
 from agentdb_cli.retention.references import Reference, references
@@ -20,7 +20,7 @@ from agentdb_cli.retention.refusals import Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Target(Qualified):
     """A table that may be purged.
 
     Attributes:
@@ -48,16 +48,6 @@ class Target:
     indexed: bool
     triggers: tuple[str, ...]
     references: tuple[Reference, ...]
-
-    @property
-    def name(self) -> str:
-        """`schema.table`."""
-        return f"{self.schema}.{self.relation}"
-
-    @property
-    def quoted(self) -> str:
-        """The name as SQL."""
-        return f"{identifier(self.schema)}.{identifier(self.relation)}"
 
     @property
     def droppable(self) -> bool:
