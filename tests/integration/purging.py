@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,11 +39,3 @@ def refusal(cli: Cli, database: Database, *arguments: object) -> str:
 def count(database: Database, table: str = "log", where: str = "true") -> object:
     """How many rows a table has."""
     return database.value(f"SELECT count(*) FROM {table} WHERE {where}")
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for something to come about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)

@@ -19,11 +19,11 @@ import clusters
 import psycopg
 import pytest
 from conftest import Database, Result
-from purging import until
 
 from agentdb_cli.backups import catalog, files, manifest, verified
 from agentdb_cli.postgres import programs
 from agentdb_cli.postgres.embedded.binaries import Binaries
+from waiting import eventually
 
 Cli = Callable[..., Result]
 
@@ -156,12 +156,12 @@ def test_the_rows_are_those_of_the_dump(cli: Cli, database: Database, backups: P
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: bool(database.value("SELECT count(*) > 100 FROM busy")))
+        eventually(lambda: bool(database.value("SELECT count(*) > 100 FROM busy")))
         made = create(cli, database, backups)
     finally:
         inserter.terminate()
         inserter.wait()
-        until(
+        eventually(
             lambda: (
                 not database.value(
                     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$BEGIN LOOP%'"
@@ -365,13 +365,13 @@ def test_a_signal_ends_it_all(
 ) -> None:
     heavy(database)
     process = started(database, backups)
-    until(lambda: any(backups.glob(".*.partial/data/*.gz")))
+    eventually(lambda: any(backups.glob(".*.partial/data/*.gz")))
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (code, "")
     assert err == f"error: stopped by {number.name}; no backup was left behind\n"
     assert list(backups.iterdir()) == []
-    until(lambda: sessions(database) == 0)
+    eventually(lambda: sessions(database) == 0)
 
 
 def kill_at_random(cli: Cli, database: Database, directory: Path, rounds: int) -> int:
@@ -391,7 +391,7 @@ def kill_at_random(cli: Cli, database: Database, directory: Path, rounds: int) -
             done = cli("backup", "verify", backup.name, "--dir", directory)
             assert done.code == 0, done.err
             files.delete(backup.directory)
-        until(lambda: sessions(database) == 0)
+        eventually(lambda: sessions(database) == 0)
     return unfinished
 
 
@@ -409,10 +409,10 @@ def test_killed_at_any_instant_it_leaves_no_broken_backup(
 def test_the_next_run_says_what_it_removes(cli: Cli, database: Database, backups: Path) -> None:
     heavy(database)
     process = started(database, backups)
-    until(lambda: any(backups.glob(".*.partial/data/*.gz")))
+    eventually(lambda: any(backups.glob(".*.partial/data/*.gz")))
     process.kill()
     process.communicate()
-    until(lambda: sessions(database) == 0)
+    eventually(lambda: sessions(database) == 0)
     (partial,) = backups.glob(".*.partial")
     assert catalog.backups(backups) == ()
     done = cli("backup", "create", "-d", database.url, "--to", backups)
@@ -615,7 +615,7 @@ def test_from_a_standby(cli: Cli, binaries: Binaries, tmp_path: Path) -> None:
         fill(database)
         standby = clusters.copy_of(database, binaries, "backup-standby", "-R")
         copy = clusters.opened(standby)
-        until(lambda: copy.value("SELECT to_regclass('scratch') IS NOT NULL") is True)
+        eventually(lambda: copy.value("SELECT to_regclass('scratch') IS NOT NULL") is True)
         found = manifest.read(create(cli, copy, tmp_path / "backups"))
         assert {table.name: table.rows for table in found.tables} == {
             "agents": 1000, 'a.b "c': 2, "logs_2025": 1, "logs_2026": 1, "scratch": None,

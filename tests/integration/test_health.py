@@ -23,6 +23,7 @@ from conftest import IN_CI, SERVERS, Database, Result
 from agentdb_cli import app
 from agentdb_cli.monitoring import checks
 from agentdb_cli.monitoring.health import LOCKED
+from waiting import eventually
 
 Cli = Callable[..., Result]
 Row = dict[str, object]
@@ -62,15 +63,6 @@ def thresholds(check: str, **values: float) -> None:
     """Write an agentdb.toml with thresholds of one check."""
     lines = [f"[health.{check}]", *(f"{key} = {value}" for key, value in values.items())]
     Path("agentdb.toml").write_text("\n".join(lines) + "\n")
-
-
-def eventually(found: Callable[[], object], seconds: float = 15) -> object:
-    """The first true value of `found()`; the test fails if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return value
 
 
 @contextmanager

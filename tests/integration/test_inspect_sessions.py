@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from inspecting import inspect
 
 from agentdb_cli.monitoring import inspections, looking
 from agentdb_cli.postgres.embedded.binaries import Binaries
+from waiting import eventually
 
 Cli = Callable[..., Result]
 Row = dict[str, object]
@@ -59,15 +59,6 @@ def session(
         yield connection
     finally:
         connection.close()
-
-
-def eventually(found: Callable[[], object], seconds: float = 15) -> object:
-    """The first true value of `found()`; the test fails if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return value
 
 
 @contextmanager

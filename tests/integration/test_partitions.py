@@ -14,11 +14,12 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Database, Result
-from purging import Cli, count, policies, until
+from purging import Cli, count, policies
 
 from agentdb_cli.postgres import advisory
 from agentdb_cli.retention.attach import Maker
 from agentdb_cli.retention.upkeep import Step
+from waiting import eventually
 
 DAY = timedelta(days=1)
 
@@ -596,7 +597,7 @@ def writers(database: Database, number: int = 3) -> Iterator[dict[str, float]]:
     for thread in threads:
         thread.start()
     try:
-        until(lambda: told["rows"] > 50 or bool(problems))
+        eventually(lambda: told["rows"] > 50 or bool(problems))
         yield told
     finally:
         stop.set()
@@ -614,7 +615,7 @@ def test_nobody_loses_misses_or_doubles_a_row_meanwhile(cli: Cli, database: Data
     with writers(database) as told:
         rows = partitions(cli, database, "events", "--lock-timeout", "60s")
         after = told["rows"]
-        until(lambda: told["rows"] > after + 50)
+        eventually(lambda: told["rows"] > after + 50)
     print(f"{told['rows']:.0f} rows written meanwhile, longest stall {told['stall'] * 1000:.0f} ms")
     assert {row["state"] for row in rows} == {"created"}
     assert told["missed"] == 0
@@ -653,7 +654,7 @@ def test_who_waits_for_the_move_finds_the_rows_and_may_write(
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
         )
         with psycopg.connect(database.url, autocommit=True) as look:
-            until(lambda: look.execute(waiting).fetchone() == (2,))
+            eventually(lambda: look.execute(waiting).fetchone() == (2,))
         return moved
 
     monkeypatch.setattr(Maker, "_move", held_up)

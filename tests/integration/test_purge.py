@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 from conftest import Database, Result
 from purging import Cli, count, policies, purge, refusal
+
+from waiting import eventually
 
 LOG = """
 CREATE TABLE log (
@@ -433,16 +435,17 @@ def test_a_signal_ends_it_after_the_batch_in_flight(
 def test_it_makes_way_for_busy_sessions(database: Database) -> None:
     log(database)
     with session(database) as one, session(database) as two:
-        stop = threading.Event()
 
         def busy(connection: psycopg.Connection) -> None:
-            while not stop.is_set():
-                connection.execute("SELECT pg_sleep(0.05)")
+            # One long statement: between two short ones a session is not active for a moment.
+            with suppress(psycopg.errors.QueryCanceled):
+                connection.execute("SELECT pg_sleep(600)")
 
         threads = [threading.Thread(target=busy, args=(c,)) for c in (one, two)]
         for thread in threads:
             thread.start()
         try:
+            eventually(lambda: sleeping(database) == 2)
             with running(database, "--max-active", "1", "-f", "json") as process:
                 assert process.stderr is not None
                 line = ""
@@ -451,15 +454,27 @@ def test_it_makes_way_for_busy_sessions(database: Database) -> None:
                     assert line, "it did not wait"
                 assert "2 sessions are active (limit 1)" in line
                 assert count(database) == 1000
-                stop.set()
+                one.cancel_safe()
+                two.cancel_safe()
                 out, err = process.communicate(timeout=20)
         finally:
-            stop.set()
+            one.cancel_safe()
+            two.cancel_safe()
             for thread in threads:
                 thread.join()
     assert "going on" in err
     (row,) = json.loads(out)
     assert (row["rows"], row["state"], process.returncode) == (500, "done", 0)
+
+
+def sleeping(database: Database) -> int:
+    """How many sessions sleep in this database."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    )
+    (number,) = database.connection.execute(query).fetchone() or (0,)
+    return int(number)
 
 
 def test_limits_on_rows_and_time(cli: Cli, database: Database) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Database
-from purging import Cli, policies, purge, until
+from purging import Cli, policies, purge
 from test_archive_kills import ROWS, in_parts
 
 from agentdb_cli.retention.archive.manifest import State
+from waiting import eventually
 
 ROUNDS = 12
 
@@ -49,7 +50,7 @@ def killed(database: Database, directory: Path, seconds: float) -> bool:
     process.kill()
     _, error = process.communicate()
     assert process.returncode in (-signal.SIGKILL, 0), error
-    until(
+    eventually(
         lambda: (
             not database.value(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'agentdb purge'"

@@ -11,9 +11,10 @@ from datetime import date, timedelta
 import psycopg
 import pytest
 from conftest import Database
-from purging import Cli, count, policies, purge, refusal, until
+from purging import Cli, count, policies, purge, refusal
 
 from agentdb_cli.postgres import advisory
+from waiting import eventually
 
 POLICY = 'time_column = "at"\ndays = 3'
 
@@ -111,7 +112,7 @@ def test_a_long_reader_is_not_in_anybody_s_way(cli: Cli, database: Database) -> 
 
         thread = threading.Thread(target=write)
         thread.start()
-        until(lambda: bool(waits))
+        eventually(lambda: bool(waits))
         err = refusal(cli, database, "--lock-timeout", "1s")
         done.set()
         thread.join()

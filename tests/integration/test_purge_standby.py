@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 from clusters import copy_of, make, opened
 from conftest import Database
-from purging import Cli, policies, refusal, until
+from purging import Cli, policies, refusal
 
 from agentdb_cli.postgres.embedded.binaries import Binaries
+from waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_a_purge_waits_for_a_replica(pair: tuple[Database, Database]) -> None:
     (row,) = json.loads(out)
     assert (row["rows"], row["state"]) == (200_000, "done")
     assert " for replicas" in row["detail"]
-    until(lambda: standby.value("SELECT count(*) FROM log") == 0)
+    eventually(lambda: standby.value("SELECT count(*) FROM log") == 0)
 
 
 def test_a_standby_is_no_place_to_purge(cli: Cli, pair: tuple[Database, Database]) -> None:

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from agentdb_cli.postgres.embedded.binaries import Binaries
 from agentdb_cli.postgres.embedded.cluster import Cluster
 from agentdb_cli.postgres.embedded.layout import Layout, ensure_owner
 from agentdb_cli.render.sql import coloured
+from waiting import eventually
 
 Cli = Callable[..., Result]
 Row = dict[str, object]
@@ -98,15 +98,6 @@ def rows(cli: Cli, database: Database, *arguments: str) -> list[Row]:
 
 def by_query(found: list[Row]) -> dict[object, Row]:
     return {row["query"]: row for row in found}
-
-
-def eventually(found: Callable[[], object], seconds: float = 15) -> object:
-    """The first true value of `found()`; the test fails if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return value
 
 
 @contextmanager
