@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agentdb_cli.postgres.connect import Connection
     from agentdb_cli.retention.policy import Policy
     from agentdb_cli.retention.refusals import Refused
+    from agentdb_cli.retention.targets import Target
 
 
 def packs_of(run: Invocation, connection: Connection) -> tuple[Pack, ...]:
@@ -46,7 +47,25 @@ def of_database(run: Invocation, connection: Connection) -> tuple[Policy, ...]:
     )
 
 
-def without_absent(run: Invocation, refused: Sequence[Refused]) -> tuple[Refused, ...]:
+def examined(
+    run: Invocation, connection: Connection, found: tuple[Policy, ...]
+) -> tuple[tuple[Target, ...], tuple[Refused, ...]]:
+    """The tables that may be purged by the enabled policies, and those that may not.
+
+    Raises:
+        AgentdbError: no policy is enabled, or the server does not take its `where`.
+    """
+    from agentdb_cli.retention.targets import checked_where, examine
+
+    enabled = tuple(policy for policy in found if policy.enabled)
+    if not enabled:
+        raise _none_declared(connection, found)
+    targets, refused = examine(connection, enabled)
+    checked_where(connection, targets)
+    return targets, _without_absent(run, refused)
+
+
+def _without_absent(run: Invocation, refused: Sequence[Refused]) -> tuple[Refused, ...]:
     """The refusals without tables of a pack that this database does not have: no loss there."""
     absent = [r for r in refused if r.missing and r.policy.source.startswith("pack ")]
     for each in absent:
@@ -54,7 +73,7 @@ def without_absent(run: Invocation, refused: Sequence[Refused]) -> tuple[Refused
     return tuple(each for each in refused if each not in absent)
 
 
-def none_declared(connection: Connection, found: tuple[Policy, ...]) -> AgentdbError:
+def _none_declared(connection: Connection, found: tuple[Policy, ...]) -> AgentdbError:
     """The error when no table may be purged, with the tables that look as if they could be."""
     from agentdb_cli.postgres.discover import discover
 

@@ -19,7 +19,9 @@ from agentdb_cli.postgres.queries import query
 PROPOSED_DAYS = 30
 """Background Agents' document keeps telemetry for 30 days."""
 
-_TIME_TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
+TIME_TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
+"""What a row's age can be counted from, as format_type() spells it."""
+
 _TIME_NAMES = (
     "timestamp", "occurred_at", "recorded_at", "logged_at", "event_time", "time", "ts",
     "created_at", "inserted_at", "started_at",
@@ -79,7 +81,7 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def _time_column(columns: Mapping[str, str]) -> str | None:
-    found = [name for name in columns if columns[name] in _TIME_TYPES]
+    found = [name for name in columns if columns[name] in TIME_TYPES]
     return next((name for name in _TIME_NAMES if name in found), None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentdb_cli.postgres.connect import Connection
-from agentdb_cli.retention.refusals import TIME_TYPES
+from agentdb_cli.postgres.discover import TIME_TYPES
 
 _HAPPENED = (
     "timestamp", "occurred_at", "recorded_at", "logged_at", "event_time", "time", "ts",

@@ -11,10 +11,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.discover import TIME_TYPES
 from agentdb_cli.postgres.queries import query
 from agentdb_cli.postgres.quoting import Qualified, identifier, literal
 from agentdb_cli.retention.partitions import Partition, partitions
-from agentdb_cli.retention.refusals import TIME_TYPES
 from agentdb_cli.retention.schedule import Known, Naming, Range, interval_of, naming_of
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentdb_cli.errors import nearest
+from agentdb_cli.postgres.discover import TIME_TYPES
 from agentdb_cli.retention.policy import Policy
 from agentdb_cli.retention.references import Reference
 
-TIME_TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
 _KINDS = {
     "v": "a view",
     "m": "a materialized view",

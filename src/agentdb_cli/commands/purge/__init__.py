@@ -96,7 +96,6 @@ def purge(
     from agentdb_cli.commands import policies
     from agentdb_cli.retention import policy as retention
     from agentdb_cli.retention.purge import only_purge
-    from agentdb_cli.retention.targets import checked_where, examine
 
     chosen = options(run, max_rows, max_duration, window, max_lag, max_active, keep_detached)
     if days is not None:
@@ -108,12 +107,7 @@ def purge(
         if days is not None:
             found = retention.with_days(found, days, tables or ())
         found = retention.into(found, archive, archive_format)
-        enabled = tuple(policy for policy in found if policy.enabled)
-        if not enabled:
-            raise policies.none_declared(connection, found)
-        targets, refused = examine(connection, enabled)
-        refused = policies.without_absent(run, refused)
-        checked_where(connection, targets)
+        targets, refused = policies.examined(run, connection, found)
         if dry_run:
             show_due(run, connection, targets)
         elif targets and _agreed(run, connection, targets, yes=yes):

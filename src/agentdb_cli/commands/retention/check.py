@@ -58,7 +58,6 @@ def check(
     """
     from agentdb_cli.commands import policies
     from agentdb_cli.retention import policy as retention
-    from agentdb_cli.retention.targets import checked_where, examine
 
     if math.isnan(overdue):
         raise SettingsError("--overdue must be a number of days", hint="such as --overdue 2")
@@ -68,12 +67,7 @@ def check(
         raise SettingsError(f"--timeout must be {error}") from None
     with run.connect(in_schema=True) as connection:
         found = retention.chosen(policies.of_database(run, connection), tables or ())
-        enabled = tuple(policy for policy in found if policy.enabled)
-        if not enabled:
-            raise policies.none_declared(connection, found)
-        targets, refused = examine(connection, enabled)
-        refused = policies.without_absent(run, refused)
-        checked_where(connection, targets)
+        targets, refused = policies.examined(run, connection, found)
         rows = [_survey(run, connection, target, limit, overdue) for target in targets]
     rows += [_row(r.policy, "refused", f"{r.reason}; {r.hint}") for r in refused]
     _show(run, rows, [policy.table for policy in found if not policy.enabled])

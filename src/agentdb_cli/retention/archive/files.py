@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from agentdb_cli.durable import sync_directory
 from agentdb_cli.errors import AgentdbError
 
 if TYPE_CHECKING:
@@ -69,15 +70,6 @@ def make_directory(path: Path) -> None:
             f"cannot write into {path}: permission denied or a read-only file system",
             hint="name another directory, or make this one writable for the account that runs this",
         )
-
-
-def sync_directory(path: Path) -> None:
-    """Put the names in a directory on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def cannot(do: str, path: Path, error: OSError) -> AgentdbError:

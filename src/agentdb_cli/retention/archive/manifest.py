@@ -16,9 +16,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from agentdb_cli.durable import sync_directory
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.retention.archive.columns import Column, Format
-from agentdb_cli.retention.archive.files import cannot, part_name, sync_directory
+from agentdb_cli.retention.archive.files import cannot, part_name
 
 NAME = "manifest.jsonl"
 VERSION = 1
