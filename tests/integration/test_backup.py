@@ -20,7 +20,9 @@ import psycopg
 import pytest
 from conftest import Database, Result
 
-from agentdb_cli.backups import catalog, files, manifest, verified
+from agentdb_cli.backups import catalog, files, manifest, source, verified
+from agentdb_cli.backups.counting import Counting
+from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres import programs
 from agentdb_cli.postgres.embedded.binaries import Binaries
 from waiting import eventually
@@ -180,6 +182,25 @@ def test_the_rows_are_those_of_the_dump(cli: Cli, database: Database, backups: P
     assert table.rows == restored.splitlines().count("1")
 
 
+def test_how_far_a_dump_is(database: Database) -> None:
+    """A COPY that nobody reads on: the server tells how many rows it has written."""
+    database.execute("CREATE TABLE big AS SELECT md5(g::text) FROM generate_series(1, 100000) g")
+    with (
+        psycopg.connect(database.url, autocommit=True) as dumping,
+        psycopg.connect(database.url, autocommit=True) as connection,
+        dumping.cursor() as cursor,
+        cursor.copy("COPY big TO STDOUT") as copy,
+    ):
+        assert next(iter(copy))
+        tables = source.relations(connection, ())
+        with source.snapshot(connection), Counting(connection, tables) as counting:
+            assert list(counting.result().values()) == [100_000]
+            copied = eventually(lambda: counting.copied.get("public big"))
+            assert isinstance(copied, int)
+            assert 0 < copied < 100_000
+        assert len(list(copy)) > 0  # the rest: a COPY must be read to its end
+
+
 # --- Secrets, roles, poolers ---------------------------------------------------
 
 
@@ -298,6 +319,19 @@ def test_the_programs_of_the_server_s_release_come_first(servers: dict[str, Bina
     for major in servers:
         assert programs.find(int(major), ["pg_dump", "pg_restore"]).major == int(major)
     assert programs.find(17, ["pg_dump"]).major == 18
+
+
+def test_whether_programs_can_do_tls(servers: dict[str, Binaries]) -> None:
+    for installation in servers.values():
+        directory = Path(installation.program("pg_dump")).parent
+        built = subprocess.run(
+            [directory / "pg_config", "--configure"], capture_output=True, text=True, check=True
+        ).stdout
+        able = "--with-ssl" in built or "--with-openssl" in built
+        assert programs.has_tls(directory) == able
+        with pytest.raises(AgentdbError) as caught:
+            programs.find(99, ["pg_dump"], tls=True)
+        assert (f" in {directory} without TLS" in caught.value.message) == (not able)
 
 
 # --- Locks -------------------------------------------------------------------
@@ -462,6 +496,15 @@ def test_a_full_disk_leaves_nothing(cli: Cli, database: Database, small: Path) -
     assert done.err.startswith(f"error: {small} is full (")
     assert "; no backup was left behind\nhint: agentdb backup prune makes room" in done.err
     assert list(small.iterdir()) == []
+
+
+def test_names_that_are_taken_leave_no_lock(backups: Path) -> None:
+    """Several at once, so that some must wait for the next second."""
+    for _ in range(3):
+        with files.in_work(backups, "busy") as partial:
+            partial.finish()
+    assert len(list(backups.iterdir())) == 3
+    assert hidden(backups) == []
 
 
 # --- The catalog ---------------------------------------------------------------

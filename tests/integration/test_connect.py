@@ -261,7 +261,7 @@ def test_unknown_database(cli: Cli, database: Database) -> None:
     assert refused(cli, f"host={host} user=postgres dbname=nowhere") == (
         f"cannot connect to postgresql://postgres@/nowhere?host={host} (from --url): "
         "there is no database 'nowhere'",
-        "create it (createdb nowhere) or name another one",
+        "create it (agentdb setup, or createdb nowhere) or name another one",
     )
 
 
@@ -269,7 +269,7 @@ def test_unknown_role(cli: Cli, tcp: Tcp) -> None:
     url = f"host={tcp.socket} port={tcp.port} user=nobody_here dbname=postgres"
     message, hint = refused(cli, url)
     assert message.endswith("(from --url): there is no role 'nobody_here'")
-    assert hint == "name another user, or create the role as an administrator"
+    assert hint == "name another user, or have an administrator create it: agentdb setup"
 
 
 def test_a_role_that_may_not_log_in(cli: Cli, tcp: Tcp) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import psycopg
 import pytest
 from conftest import SERVERS, Database, Result
 
-from agentdb_cli.backups import catalog, compare, contents, files, manifest
+from agentdb_cli import packs
+from agentdb_cli.backups import catalog, compare, contents, crew, files, manifest
 from agentdb_cli.postgres import programs
 from generator import fill
 
@@ -25,15 +29,42 @@ def scratch_server(servers: object, clean_environment: pytest.MonkeyPatch) -> No
     Path("agentdb.toml").write_text(f'[server]\ndata_dir = "{SERVERS / "pg18"}"\n')
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the backup is that all tests copy, once the first has made it."""
+    return tmp_path_factory.mktemp("drill")
+
+
 @pytest.fixture
-def made(cli: Cli, database18: Database) -> Path:
-    """A backup of the pack openagent with rows, and a row with an embedding."""
-    migrated = cli("migrate", "-d", database18.url, "--pack", "openagent", "-q")
-    assert migrated.code == 0, migrated.err
-    fill(database18.connection, 100)
-    created = cli("backup", "create", "-d", database18.url, "--to", "backups", "-q")
-    assert created.code == 0, created.err
-    return next(path for path in Path("backups").iterdir() if path.is_dir())
+def made(cli: Cli, database18: Database, kept: Path) -> Path:
+    """A backup of the pack openagent with rows, embeddings, an index, a trigger, large objects."""
+    if not list(kept.iterdir()):
+        migrated = cli("migrate", "-d", database18.url, "--pack", "openagent", "-q")
+        assert migrated.code == 0, migrated.err
+        fill(database18.connection, 100)
+        database18.connection.execute("""
+            CREATE INDEX planted_index ON users (id);
+            ALTER TABLE users ADD CONSTRAINT planted_check CHECK (id IS NOT NULL);
+            CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+            CREATE TRIGGER planted_trigger BEFORE UPDATE ON users
+                FOR EACH ROW EXECUTE FUNCTION touch();
+            CREATE SEQUENCE planted_sequence;
+            SELECT lo_from_bytea(0, 'a large object');
+        """)
+        created = cli("backup", "create", "-d", database18.url, "--to", kept, "-q")
+        assert created.code == 0, created.err
+        database18.connection.execute("""
+            DROP INDEX planted_index;
+            ALTER TABLE users DROP CONSTRAINT planted_check;
+            DROP TRIGGER planted_trigger ON users;
+            DROP SEQUENCE planted_sequence;
+        """)
+        pg_dump = programs.find(18, ("pg_dump",)).path("pg_dump")
+        subprocess.run([pg_dump, "-Fd", "-f", kept / ".less", database18.url], check=True)
+    source = next(path for path in kept.iterdir() if not path.name.startswith("."))
+    copy = Path("backups") / source.name
+    shutil.copytree(source, copy)
+    return copy
 
 
 def drill(cli: Cli, *arguments: object) -> Result:
@@ -93,14 +124,9 @@ def rewrite(made: Path, change: Callable[[Content], object]) -> None:
 
 def resealed(made: Path) -> None:
     """Give the manifest the checksums of the files as they are now."""
-
-    def change(content: Content) -> None:
-        for file in content["files"]:
-            path = made / file["path"]
-            (found,) = [f for f in files.seal(path.parent) if f.path == path.name]
-            file.update(bytes=found.bytes, sha256=found.sha256)
-
-    rewrite(made, change)
+    known = ("manifest.json", "verified.jsonl")
+    found = [asdict(file) for file in files.seal(made) if file.path not in known]
+    rewrite(made, lambda content: content.update(files=found))
 
 
 def table(content: Content, name: str) -> dict:
@@ -145,6 +171,18 @@ def no_count(made: Path) -> None:
     rewrite(made, lambda content: table(content, "users").update(rows=None))
 
 
+def flip_large_object(made: Path) -> None:
+    flip(next(made.glob("data/blob_*.dat.gz")))
+
+
+def flip_list_of_large_objects(made: Path) -> None:
+    flip(next(made.glob("data/blobs*.toc")))
+
+
+def extra_file(made: Path) -> None:
+    (made / "data" / "9999.dat.gz").write_bytes(b"")
+
+
 def lost_rows(made: Path) -> None:
     path = largest(made)
     lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
@@ -182,6 +220,9 @@ def lost_table(made: Path) -> None:
 CORRUPTIONS: list[tuple[Callable[[Path], None], str]] = [
     (flip_toc, "data/toc.dat is damaged: another SHA-256"),
     (flip_data, "is damaged: another SHA-256"),
+    (flip_large_object, "is damaged: another SHA-256"),
+    (flip_list_of_large_objects, ".toc is damaged: another SHA-256"),
+    (extra_file, "data/9999.dat.gz is not in the manifest"),
     (flip_globals, "globals.sql is damaged: another SHA-256"),
     (flip_manifest, "manifest.json is damaged: its checksum does not match"),
     (truncate, " bytes instead of "),
@@ -214,7 +255,92 @@ def test_every_corruption_is_found_and_named(
     assert leftovers(database18) == []
 
 
+def test_definitions_that_the_dump_has_lost(
+    cli: Cli, database18: Database, made: Path, kept: Path
+) -> None:
+    """The dump is whole in itself, and only the manifest knows that the source had more."""
+    shutil.rmtree(made / "data")
+    shutil.copytree(kept / ".less", made / "data")
+    resealed(made)
+    result = drill(cli)
+    assert result.code == 1
+    assert [line.strip() for line in result.err.splitlines()[1].split(": ", 1)[1].split("; ")] == [
+        "constraint public.users planted_check: missing instead of there",
+        "index public.planted_index: missing instead of there",
+        "sequence public.planted_sequence: missing instead of there",
+        "trigger public.users planted_trigger: missing instead of there",
+    ]
+    assert leftovers(database18) == []
+
+
+def test_a_manifest_of_before_definitions_were_listed(
+    cli: Cli, database18: Database, made: Path
+) -> None:
+    rewrite(made, lambda content: content.pop("objects"))
+    assert manifest.read(made).objects is None
+    assert drill(cli).code == 0
+
+
+def test_the_user_s_own_collections_are_searched(
+    cli: Cli, database18: Database, made: Path
+) -> None:
+    (declared,) = packs.load("openagent").collections
+    path = Path("agentdb.toml")
+    path.write_text(
+        path.read_text()
+        + f'[collections.mine]\ntable = "{declared.table}"\nkey = "{declared.key}"\n'
+        f'embedding = "{declared.embedding}"\ntext = "{declared.text}"\n'
+        "[collections.wrong]\n"
+        f'table = "{declared.table}"\nkey = "id"\nembedding = "vectors"\ntext = "id"\n'
+        "[collections.elsewhere]\n"
+        'table = "other.place"\nkey = "id"\nembedding = "vectors"\ntext = "id"\n'
+    )
+    result = drill(cli)
+    assert result.code == 1
+    assert 'search in wrong: column "vectors" does not exist\n' in result.err
+    assert "search in mine" not in result.err
+    assert "search in elsewhere" not in result.err
+
+
 # --- What a restored database may lack ---------------------------------------
+
+SCHEMA = """
+    CREATE TABLE u (id int PRIMARY KEY);
+    INSERT INTO u VALUES (1);
+    CREATE TABLE t (id int CONSTRAINT t_u REFERENCES u, body text, CONSTRAINT t_a UNIQUE (id));
+    INSERT INTO t VALUES (1, 'one');
+    CREATE INDEX t_body ON t (body);
+    -- Not validated in the source either: that is no difference.
+    ALTER TABLE t ADD CONSTRAINT t_late CHECK (id > 0) NOT VALID;
+    CREATE SEQUENCE s;
+    SELECT setval('s', 42);
+    CREATE VIEW v AS SELECT id FROM t;
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT 2 * n';
+    CREATE TYPE mood AS ENUM ('fine');
+    CREATE DOMAIN short AS text CONSTRAINT short_check CHECK (length(VALUE) < 9);
+    -- In another form, once PostgreSQL has read what it wrote: that is no difference.
+    CREATE TABLE w (state varchar(9) CHECK (state IN ('on', 'off')), m mood, s short);
+    CREATE INDEX w_on ON w (state) WHERE state IN ('on', 'idle');
+    CREATE POLICY t_mine ON t USING (id > 0);
+    CREATE TRIGGER t_touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch();
+    """
+
+
+@pytest.fixture(scope="module")
+def archive() -> dict[int, compare.Expected]:
+    """What a backup of SCHEMA says, by server, once a test has made it."""
+    return {}
+
+
+def of_a_backup(cli: Cli, database: Database) -> compare.Expected:
+    assert cli("backup", "create", "-d", database.url, "--to", "backups", "-q").code == 0
+    backup = catalog.named(Path("backups"), "latest")
+    assert backup.manifest is not None
+    pg_restore = programs.find(database.major, ("pg_restore",)).path("pg_restore")
+    entries = contents.read(pg_restore, backup.directory / "data")
+    script = contents.definitions(pg_restore, backup.directory / "data", entries)
+    return compare.Expected(backup.manifest, entries, script)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +358,20 @@ def test_every_corruption_is_found_and_named(
             "constraint public.t t_u: not validated instead of valid",
         ),
         ("DROP TRIGGER t_touch ON t", "trigger public.t t_touch: missing instead of there"),
+        (
+            "DROP INDEX t_body; CREATE INDEX t_body ON t (id)",
+            "index public.t_body: CREATE INDEX t_body ON public.t USING btree (id) "
+            "instead of CREATE INDEX t_body ON public.t USING btree (body)",
+        ),
+        ("ALTER TABLE t DISABLE TRIGGER t_touch", "trigger public.t t_touch: CREATE TRIGGER"),
+        ("DROP POLICY t_mine ON t", "policy public.t t_mine: missing instead of there"),
+        ("DROP FUNCTION twice", "function public.twice(integer): missing instead of there"),
+        ("DROP TYPE mood CASCADE", "type public.mood: missing instead of there"),
+        (
+            "ALTER DOMAIN short DROP CONSTRAINT short_check",
+            "constraint public.short short_check: missing instead of there",
+        ),
+        ("ALTER SEQUENCE s MAXVALUE 99", "sequence public.s: bigint start 1 increment 1 from 1"),
         ("DROP VIEW v", "view public.v: missing instead of there"),
         ("SELECT setval('s', 7)", "sequence public.s: 7 instead of 42"),
         ("DELETE FROM t", "rows public.t: 0 instead of 1"),
@@ -243,33 +383,22 @@ def test_every_corruption_is_found_and_named(
     ],
 )
 def test_what_is_not_as_the_archive_says_is_named(
-    cli: Cli, database: Database, change: str, named: str
+    cli: Cli,
+    database: Database,
+    archive: dict[int, compare.Expected],
+    change: str,
+    named: str,
 ) -> None:
-    database.connection.execute("""
-        CREATE TABLE u (id int PRIMARY KEY);
-        INSERT INTO u VALUES (1);
-        CREATE TABLE t (id int CONSTRAINT t_u REFERENCES u, body text, CONSTRAINT t_a UNIQUE (id));
-        INSERT INTO t VALUES (1, 'one');
-        CREATE INDEX t_body ON t (body);
-        -- Not validated in the source either: that is no difference.
-        ALTER TABLE t ADD CONSTRAINT t_late CHECK (id > 0) NOT VALID;
-        CREATE SEQUENCE s;
-        SELECT setval('s', 42);
-        CREATE VIEW v AS SELECT id FROM t;
-        CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
-        CREATE TRIGGER t_touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch();
-    """)
-    assert cli("backup", "create", "-d", database.url, "--to", "backups", "-q").code == 0
-    backup = catalog.named(Path("backups"), "latest")
-    assert backup.manifest is not None
-    pg_restore = programs.find(database.major, ("pg_restore",)).path("pg_restore")
-    entries = contents.read(pg_restore, backup.directory / "data")
-    script = contents.definitions(pg_restore, backup.directory / "data", entries)
-    expected = compare.Expected(backup.manifest, entries, script)
+    database.connection.execute(SCHEMA)
+    if database.major not in archive:
+        archive[database.major] = of_a_backup(cli, database)
 
     def found() -> list[str]:
         with psycopg.connect(database.url, autocommit=True) as connection:
-            differences = compare.differences(connection, expected, {}, lambda *_: None)
+            sessions = crew.Crew(connection, lambda: None)
+            differences = compare.differences(
+                sessions, archive[database.major], {}, lambda *_: None
+            )
         return [str(difference) for difference in differences]
 
     assert found() == []

@@ -8,6 +8,8 @@ from conftest import Database
 from purging import Cli
 from test_health import one
 
+from agentdb_cli.backups import catalog
+
 CHECK = "backups-age"
 
 
@@ -63,4 +65,20 @@ def test_another_database_s_backup_is_none_of_ours(
 ) -> None:
     settings()
     assert cli("backup", "create", "-d", database15.url).code == 0
+    assert one(cli, database18.url, CHECK)[:2] == (2, "critical")
+
+
+def test_older_ones_are_not_looked_at(cli: Cli, database18: Database) -> None:
+    settings()
+    for _ in range(3):
+        assert cli("backup", "create", "-d", database18.url).code == 0
+    oldest, middle, last = sorted(Path("backups").iterdir())
+    for path in (oldest / "data").iterdir():
+        path.unlink()  # nobody needs these any more
+    assert one(cli, database18.url, CHECK)[3] == f"{last.name}, not verified"
+    (last / "globals.sql").unlink()
+    assert one(cli, database18.url, CHECK)[3] == f"{middle.name}, not verified"
+    (found,) = catalog.newest(Path("backups"))
+    assert found.name == middle.name
+    (middle / "manifest.json").write_text("{")
     assert one(cli, database18.url, CHECK)[:2] == (2, "critical")

@@ -376,7 +376,7 @@ def test_an_index_of_somebody_else(database: Database, cli: Cli) -> None:
 
 def test_a_disk_without_room(database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(database)
-    monkeypatch.setattr("agentdb_cli.maintenance.disk.free", lambda *_: 1024)
+    monkeypatch.setattr("agentdb_cli.postgres.disk.free", lambda *_: 1024)
     done = cli("reindex", "-d", database.url, "events_id")
     assert done == Result(
         1,

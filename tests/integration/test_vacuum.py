@@ -474,7 +474,7 @@ def test_full_refuses_a_disk_without_room(
     database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(database, "events", 1000)
-    monkeypatch.setattr("agentdb_cli.maintenance.disk.free", lambda *_: 1024)
+    monkeypatch.setattr("agentdb_cli.postgres.disk.free", lambda *_: 1024)
     before = database.value("SELECT relfilenode FROM pg_class WHERE relname = 'events'")
     done = cli("vacuum", "-d", database.url, "--full", "events", "--yes")
     assert done.code == 1
@@ -490,7 +490,7 @@ def test_without_lock_timeout_a_locked_table_is_skipped_at_once(
     database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(database, "events", 1000)
-    monkeypatch.setattr("agentdb_cli.maintenance.server.lock_timeout_holds", lambda *_: False)
+    monkeypatch.setattr("agentdb_cli.postgres.server.lock_timeout_holds", lambda *_: False)
     with session(database, "LOCK TABLE events IN SHARE MODE") as holder:
         pid = holder.info.backend_pid
         done, rows = vacuum(cli, database, "events")

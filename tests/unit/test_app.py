@@ -184,9 +184,11 @@ def test_ctrl_c_while_a_server_does_not_answer() -> None:
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
-            silent.accept()
+            connection, _ = silent.accept()
+            assert connection.recv(8)  # its first packet: now it waits for the answer
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=60)
+            connection.close()
     assert (process.returncode, out, err.strip()) == (130, "", "error: interrupted")
 
 

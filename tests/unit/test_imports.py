@@ -16,7 +16,8 @@ PACKAGE = Path(agentdb_cli.__file__).parent
 # Each layer may import those below it (and itself), never one above.
 LAYERS = ["app", "commands", "domain", "server", "base"]
 DOMAIN = {
-    "migrations", "retention", "maintenance", "backups", "monitoring", "provisioning", "vectors",
+    "migrations", "retention", "maintenance", "backups", "monitoring", "provisioning", "diagnosis",
+    "vectors",
 }  # fmt: skip
 LAYER_OF = {
     "__main__": "app",
@@ -27,6 +28,8 @@ LAYER_OF = {
     "packs": "server",
     "settings": "base",
     "errors": "base",
+    "status": "base",
+    "durable": "base",
     # Only what prints may import it; see test_only_commands_and_app_render.
     "render": "commands",
 }

@@ -15,6 +15,7 @@ from agentdb_cli.backups.verified import Verification
 from agentdb_cli.errors import AgentdbError, nearest
 
 LATEST = "latest"
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _NAME = re.compile(r"(?P<database>.+)-(?P<time>\d{8}T\d{6}Z)")
 
 
@@ -71,15 +72,22 @@ def backups(directory: Path) -> tuple[Backup, ...]:
     Raises:
         AgentdbError: the directory cannot be read.
     """
-    try:
-        entries = [path for path in directory.iterdir() if not path.name.startswith(".")]
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise AgentdbError(f"cannot read {directory}: {error.strerror}") from None
-    found = [at(path) for path in entries if _looks_like_one(path)]
-    oldest = datetime.min.replace(tzinfo=UTC)
-    return tuple(sorted(found, key=lambda b: (b.created or oldest, b.name), reverse=True))
+    found = [at(path) for path in _directories(directory)]
+    return tuple(sorted(found, key=lambda b: (b.created or _NEVER, b.name), reverse=True))
+
+
+def newest(directory: Path) -> tuple[Backup, ...]:
+    """The newest whole backup of each database; the files of older ones are not looked at.
+
+    Raises:
+        AgentdbError: the directory cannot be read.
+    """
+    found: dict[object, Backup] = {}
+    for path in sorted(_directories(directory), key=_when, reverse=True):
+        of = manifests.database_of(path)
+        if of is not None and of not in found and (backup := at(path)).problem is None:
+            found[of] = backup
+    return tuple(found.values())
 
 
 def named(directory: Path, name: str) -> Backup:
@@ -100,7 +108,8 @@ def named(directory: Path, name: str) -> Backup:
         if backup.name == name:
             return backup
     raise AgentdbError(
-        f"there is no backup '{name}' in {directory}{nearest(name, (b.name for b in found))}",
+        f"there is no backup '{name}' in {directory}"
+        f"{nearest(name, (LATEST, *(b.name for b in found)))}",
         hint="agentdb backup list shows what is there",
     )
 
@@ -130,6 +139,25 @@ def _problem(directory: Path, manifest: Manifest) -> str | None:
         if status.st_size != file.bytes:
             return f"{file.path} has {status.st_size} bytes instead of {file.bytes}"
     return None
+
+
+def _directories(directory: Path) -> list[Path]:
+    """Those of backups, whole or not.
+
+    Raises:
+        AgentdbError: the directory cannot be read.
+    """
+    try:
+        entries = [path for path in directory.iterdir() if not path.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise AgentdbError(f"cannot read {directory}: {error.strerror}") from None
+    return [path for path in entries if _looks_like_one(path)]
+
+
+def _when(path: Path) -> tuple[datetime, str]:
+    return (_time_of(path.name) or at(path).created or _NEVER, path.name)
 
 
 def _looks_like_one(path: Path) -> bool:

@@ -10,12 +10,13 @@ from typing import cast
 import psycopg
 from psycopg import sql
 
+from agentdb_cli.backups import definitions
 from agentdb_cli.backups.contents import Entry
-from agentdb_cli.backups.manifest import Manifest, Table
+from agentdb_cli.backups.crew import Crew
+from agentdb_cli.backups.manifest import Manifest, Object, Table
 from agentdb_cli.backups.ownership import plain
 from agentdb_cli.backups.preflight import numbers
 from agentdb_cli.postgres.connect import Connection
-from agentdb_cli.postgres.queries import query
 
 _NOT_VALID = re.compile(r'ADD CONSTRAINT ("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*) .* NOT VALID;$', re.M)
 _SETVAL = re.compile(
@@ -71,9 +72,14 @@ class Expected:
         labels = {e.label for e in self.entries if e.kind in ("TABLE", "FOREIGN TABLE")}
         return tuple(t for t in self.manifest.tables if f"{t.schema} {t.name}" in labels)
 
+    @property
+    def objects(self) -> tuple[Object, ...]:
+        """The definitions that must be there; of chosen tables the archive knows best."""
+        return (self.manifest.objects or ()) if self.whole else ()
+
 
 def differences(
-    connection: Connection,
+    crew: Crew,
     expected: Expected,
     applied: Mapping[str, int],
     step: Callable[[str, int, int], None],
@@ -81,14 +87,17 @@ def differences(
     """All that differs.
 
     Args:
+        crew: sessions in the restored database.
         applied: the last migration by pack, as the database's own history has it.
-        step: told which table is counted, how many are, and of how many.
+        step: told which table was counted, how many are, and of how many.
+
+    Raises:
+        Stopped: a signal came.
     """
+    connection = crew.connection
     found: list[Difference] = []
     if expected.rows:
-        for done, table in enumerate(expected.tables):
-            step(f"{table.schema}.{table.name}", done, len(expected.tables))
-            found += _count(connection, table)
+        found += _counts(crew, expected.tables, step)
         found += _sequences(connection, expected.script)
     if expected.definitions:
         found += _definitions(connection, expected)
@@ -97,6 +106,21 @@ def differences(
         if expected.rows:
             found += _migrations(expected.manifest.packs, applied)
     return tuple(found)
+
+
+def _counts(
+    crew: Crew, tables: Sequence[Table], step: Callable[[str, int, int], None]
+) -> list[Difference]:
+    done = 0
+
+    def counted(table: Table) -> None:
+        nonlocal done
+        done += 1
+        step(f"counted {table.schema}.{table.name}", done, len(tables))
+
+    largest_first = sorted(tables, key=lambda table: -table.bytes)
+    each = dict(zip(largest_first, crew.each(largest_first, _count, counted), strict=True))
+    return [difference for table in tables for difference in each[table]]
 
 
 def _count(connection: Connection, table: Table) -> list[Difference]:
@@ -124,21 +148,49 @@ def _count(connection: Connection, table: Table) -> list[Difference]:
 
 
 def _definitions(connection: Connection, expected: Expected) -> list[Difference]:
-    rows = connection.execute(query("backups/restore_definitions").encode()).fetchall()
-    there = {(str(kind), str(label)): str(state) for kind, label, state in rows}
-    unvalidated = {plain(match[1]) for match in _NOT_VALID.finditer(expected.script)}
+    """What the archive lists, and what the manifest says that the source had."""
+    there = {_key(found.object): found.object for found in definitions.read(connection)}
+    wanted = expected.objects
+    by_label = {(each.kind, _label(each)): each for each in there.values()}
+    known = {(each.kind, _label(each)) for each in wanted}
     found = []
+    for each in wanted:
+        found += _differing(expected.manifest, each, there.get(_key(each)), connection)
+    unvalidated = {plain(match[1]) for match in _NOT_VALID.finditer(expected.script)}
     for entry in expected.entries:
-        kind = _COMPARED.get(entry.kind)
-        if kind is None:
+        kind, label = _COMPARED.get(entry.kind), _one_line(entry.label)
+        if kind is None or (kind, label) in known:
             continue
-        name = entry.label.replace(" ", ".", 1)
-        state = there.get((kind, _one_line(entry.label)))
-        if state is None:
+        name, present = entry.label.replace(" ", ".", 1), by_label.get((kind, label))
+        if present is None:
             found.append(Difference(kind, name, "there", "missing"))
-        elif state != "valid" and entry.label.rpartition(" ")[2] not in unvalidated:
-            found.append(Difference(kind, name, "valid", state))
+        elif present.state != "valid" and entry.label.rpartition(" ")[2] not in unvalidated:
+            found.append(Difference(kind, name, "valid", present.state))
     return found
+
+
+def _differing(
+    manifest: Manifest, wanted: Object, there: Object | None, connection: Connection
+) -> list[Difference]:
+    if there is None:
+        return [Difference(wanted.kind, str(wanted), "there", "missing")]
+    if there.state not in (wanted.state, "valid"):
+        return [Difference(wanted.kind, str(wanted), wanted.state, there.state)]
+    # Another major version writes the same thing in other words.
+    comparable = connection.info.server_version // 10_000 == manifest.server_version // 10_000
+    one, other = wanted.definition, there.definition
+    if comparable and one and other and not definitions.same(one, other):
+        return [Difference(wanted.kind, str(wanted), one, other)]
+    return []
+
+
+def _key(each: Object) -> tuple[str, str, str | None, str]:
+    return (each.kind, each.schema, each.table, each.name)
+
+
+def _label(each: Object) -> str:
+    """As pg_dump lists it in an archive."""
+    return _one_line(" ".join(filter(None, (each.schema, each.table, each.name))))
 
 
 def _sequences(connection: Connection, script: str) -> list[Difference]:

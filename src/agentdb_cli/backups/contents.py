@@ -27,7 +27,7 @@ _KINDS = (
 )  # fmt: skip
 _LINE = re.compile(rf"(\d+); \d+ \d+ ({'|'.join(_KINDS)}|[A-Z]+) (.*)")
 _OWNER = re.compile(r"^-- Name: .*; Owner: (.+)$", re.MULTILINE)
-_DATA = frozenset({"TABLE DATA", "BLOB", "BLOBS"})
+_BULKY = frozenset({"TABLE DATA", "BLOB", "BLOBS", "STATISTICS DATA"})
 
 # What belongs to a table without being one of its own right.
 _ATTACHED = frozenset({
@@ -55,17 +55,20 @@ class Entry:
     needs: tuple[int, ...] = ()
 
 
-def read(pg_restore: str, data: Path) -> tuple[Entry, ...]:
+def read(pg_restore: str, data: Path, *options: str) -> tuple[Entry, ...]:
     """The entries of an archive.
+
+    Args:
+        options: `--create` for those about the database itself, too.
 
     Raises:
         AgentdbError: pg_restore cannot read it.
     """
     # In the list nothing parts a name from its owner, and both may hold spaces.
-    script = run(pg_restore, "--schema-only", "--file=-", str(data))
+    script = run(pg_restore, *options, "--schema-only", "--file=-", str(data))
     owners = sorted(set(_OWNER.findall(script)), key=len, reverse=True)
     found: list[Entry] = []
-    for line in run(pg_restore, "--list", "--verbose", str(data)).splitlines():
+    for line in run(pg_restore, *options, "--list", "--verbose", str(data)).splitlines():
         if (match := _LINE.fullmatch(line)) is not None:
             owner = next((o for o in owners if match[3].endswith(f" {o}")), "")
             found.append(Entry(int(match[1]), match[2], match[3].removesuffix(f" {owner}")))
@@ -78,8 +81,14 @@ def read(pg_restore: str, data: Path) -> tuple[Entry, ...]:
 
 def definitions(pg_restore: str, data: Path, entries: Sequence[Entry]) -> str:
     """The SQL of entries, without their rows."""
-    with listed([entry for entry in entries if entry.kind not in _DATA]) as listing:
+    with listed([entry for entry in entries if entry.kind not in _BULKY]) as listing:
         return run(pg_restore, "--use-list", listing, "--file=-", str(data))
+
+
+def without_comments_on(entries: Sequence[Entry], extensions: Collection[str]) -> tuple[Entry, ...]:
+    """The entries, but for comments on extensions that are there: only their owner may comment."""
+    gone = {f"- EXTENSION {text}" for name in extensions for text in (name, f'"{name}"')}
+    return tuple(e for e in entries if e.kind != "COMMENT" or e.label not in gone)
 
 
 @contextmanager

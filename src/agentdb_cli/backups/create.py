@@ -10,8 +10,9 @@ from pathlib import Path
 from agentdb_cli import __version__
 from agentdb_cli.backups import dumping, files, source
 from agentdb_cli.backups import manifest as manifests
-from agentdb_cli.backups.manifest import DATA, GLOBALS, Content, Manifest, Table
-from agentdb_cli.backups.planning import Options, Plan, dump_command, globals_command, mb
+from agentdb_cli.backups.counting import Counting
+from agentdb_cli.backups.manifest import DATA, GLOBALS, Content, Manifest, Object, Table
+from agentdb_cli.backups.planning import Options, Plan, amount, dump_command, globals_command
 from agentdb_cli.backups.progress import Calls, Step, Watch
 from agentdb_cli.backups.source import Relation
 from agentdb_cli.errors import AgentdbError
@@ -66,10 +67,11 @@ def _fill(
     with source.snapshot(connection) as snapshot:
         calls.step(Step("waiting for locks"))
         source.lock(connection, planned.tables)
+        objects = _objects(connection, planned, options)
         counted = _counted(connection, planned.tables, options.content)
         command = dump_command(connection, planned, options, partial.path / DATA, snapshot)
-        with source.Counting(connection, counted) as counting:
-            watch = Watch(planned, options, partial.path / DATA, calls)
+        with Counting(connection, counted) as counting:
+            watch = Watch(planned, counting, calls)
             try:
                 dumping.run(command, environment, watch.words, partial.lock, watch.tick)
             except AgentdbError as error:
@@ -103,7 +105,14 @@ def _fill(
         tables=tuple(Table(t.schema, t.name, rows.get(t.oid), t.bytes) for t in held),
         files=sealed,
         bytes=sum(file.bytes for file in sealed),
+        objects=objects,
     )
+
+
+def _objects(connection: Connection, planned: Plan, options: Options) -> tuple[Object, ...]:
+    if options.content == "data":
+        return ()
+    return source.objects(connection, planned.tables, whole=not options.selection)
 
 
 def _counted(
@@ -167,7 +176,7 @@ def _explained(error: AgentdbError, planned: Plan, options: Options) -> AgentdbE
     if "No space left on device" in said or "Disk quota exceeded" in said:
         free = files.free(options.directory)
         return AgentdbError(
-            f"{options.directory} is full ({mb(free)} MB free); no backup was left behind",
+            f"{options.directory} is full ({amount(free)} free); no backup was left behind",
             hint="agentdb backup prune makes room; or name another directory with --to",
         )
     if "lock timeout" in said or "could not obtain lock" in said:

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import psycopg
 from psycopg import sql
 
-from agentdb_cli.backups import compare, contents, ownership, preflight
+from agentdb_cli.backups import compare, contents, ownership, partial, preflight, source
+from agentdb_cli.backups.crew import Crew
+from agentdb_cli.backups.following import Step
 from agentdb_cli.backups.manifest import DATA, Manifest, Table
-from agentdb_cli.backups.restore import Options, Step, restore
+from agentdb_cli.backups.restore import Archive, Options, restore
 from agentdb_cli.packs import Collection
+from agentdb_cli.postgres import pgvector
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.programs import Programs
 
 NEIGHBOURS = 10
 """How many rows a search asks for: what an agent typically puts into a prompt."""
 
-# pgvector's operators by the distance of a collection (its documentation, "Querying").
-_OPERATORS = {
-    "cosine": "<=>",
-    "l2": "<->",
-    "inner_product": "<#>",
-    "l1": "<+>",
-    "hamming": "<~>",
-    "jaccard": "<%>",
-}
 _MOST_PROBES = "32768"  # pgvector's most: then IVFFlat, too, finds as many rows as there are
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is asked about a restored database.
+
+    Attributes:
+        applied: reads the last migration by pack.
+        collections: tells what can be searched, of all that may be in the backup.
+    """
+
+    applied: Callable[[Connection], Mapping[str, int]]
+    collections: Callable[[Connection], Sequence[Collection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +60,53 @@ class Drill:
 
 
 def drill(
-    connection: Connection,
+    crew: Crew,
     programs: Programs,
     directory: Path,
     manifest: Manifest,
-    collections: Sequence[Collection],
-    applied: Callable[[Connection], Mapping[str, int]],
+    facts: Facts,
     options: Options,
     step: Step,
-    stop: Callable[[], str | None],
 ) -> Drill:
     """Restore a backup into an empty scratch database and compare it with its manifest.
 
     Args:
-        connection: to the scratch database.
-        collections: what can be searched, of all packs that may be in the backup.
-        applied: reads the last migration by pack.
+        crew: sessions in the scratch database.
 
     Raises:
         AgentdbError: it could not be restored at all.
     """
     begun = time.monotonic()
+    connection = crew.connection
     preflight.check_server(connection, manifest)
+    preflight.check_extension_rights(connection, manifest, source.extensions(connection))
     data, pg_restore = directory / DATA, programs.path("pg_restore")
     entries = contents.read(pg_restore, data)
     script = contents.definitions(pg_restore, data, entries)
     skipped = []
+    if manifest.selection and (strangers := partial.foreign_keys(entries, script)):
+        entries = tuple(entry for entry in entries if entry not in strangers)
+        manifest = partial.without(manifest, strangers)
+        skipped.append(partial.left_out(strangers))
     # Roles belong to the whole server: a drill makes none. Policies may name some.
     lacking = ownership.missing(connection, ownership.roles(script, owned=False, granted=False))
     if lacking:
-        entries = tuple(entry for entry in entries if entry.kind != "POLICY")
+        entries = ownership.without_policies(entries)
+        manifest = _without_policies(manifest)
         skipped.append(f"row security policies: no role {', '.join(lacking)} here")
-    restore(connection, programs, data, entries, script, options, step, stop)
+    restore(crew, Archive(programs, data, entries, script, manifest), options, step)
     expected = compare.Expected(manifest, entries, script, rows=options.content != "schema")
     problems = [
-        str(each) for each in compare.differences(connection, expected, applied(connection), step)
+        str(each) for each in compare.differences(crew, expected, facts.applied(connection), step)
     ]
     searches = 0
     if expected.rows and "vector" in manifest.extensions:
-        for collection in collections:
-            table = _table_of(manifest, collection)
-            if table is not None:
-                searches += 1
-                step(f"search in {collection.name}", 0, 0)
-                problem = search(connection, collection, table)
-                problems += [problem] if problem is not None else []
+        for collection, table in _searchable(manifest, facts.collections(connection)):
+            crew.check()
+            searches += 1
+            step(f"search in {collection.name}", 0, 0)
+            problem = search(connection, collection, table)
+            problems += [problem] if problem is not None else []
     return Drill(
         len(manifest.tables),
         manifest.rows or 0,
@@ -106,6 +115,23 @@ def drill(
         tuple(skipped),
         time.monotonic() - begun,
     )
+
+
+def _without_policies(manifest: Manifest) -> Manifest:
+    if manifest.objects is None:
+        return manifest
+    kept = tuple(each for each in manifest.objects if each.kind != "policy")
+    return replace(manifest, objects=kept)
+
+
+def _searchable(
+    manifest: Manifest, collections: Sequence[Collection]
+) -> Iterator[tuple[Collection, Table]]:
+    """The collections whose table is in the backup."""
+    for collection in collections:
+        table = _table_of(manifest, collection)
+        if table is not None:
+            yield collection, table
 
 
 def search(connection: Connection, collection: Collection, table: Table) -> str | None:
@@ -127,13 +153,16 @@ def search(connection: Connection, collection: Collection, table: Table) -> str 
             if row is None or row[0] is None:
                 return f"search in {name}: {table.schema}.{table.name} cannot be counted"
             count, vector = cast(tuple[int, str | None], row)
+            extension = pgvector.extension(connection)
             if vector is None:
                 return None
+            if extension is None:
+                return f"search in {name}: pgvector is not in this database"
             found = connection.execute(
-                sql.SQL("SELECT 1 FROM {} WHERE {e} IS NOT NULL ORDER BY {e} OPERATOR({}.{}) {}"
+                sql.SQL("SELECT 1 FROM {} WHERE {e} IS NOT NULL ORDER BY {e} {} {}"
                         " LIMIT {}").format(
-                    relation, sql.Identifier(_schema(connection)),
-                    sql.SQL(_OPERATORS[collection.distance]), vector, NEIGHBOURS, e=embedding,
+                    relation, sql.SQL(extension.operator(collection.distance)), vector,
+                    NEIGHBOURS, e=embedding,
                 )
             ).fetchall()  # fmt: skip
     except psycopg.Error as error:
@@ -144,15 +173,6 @@ def search(connection: Connection, collection: Collection, table: Table) -> str 
     if len(found) < wanted:
         return f"search in {name}: {len(found)} rows instead of {wanted}"
     return None
-
-
-def _schema(connection: Connection) -> str:
-    """Where pgvector's operators are."""
-    row = connection.execute(
-        "SELECT n.nspname::text FROM pg_catalog.pg_extension AS e"
-        " JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
-    ).fetchone()
-    return str(row[0]) if row is not None else "public"
 
 
 def _table_of(manifest: Manifest, collection: Collection) -> Table | None:

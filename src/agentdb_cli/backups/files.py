@@ -21,6 +21,7 @@ from pathlib import Path
 
 from agentdb_cli.backups.catalog import name_of
 from agentdb_cli.backups.manifest import File
+from agentdb_cli.durable import sync_directory
 from agentdb_cli.errors import AgentdbError
 
 PARTIAL = ".partial"
@@ -167,15 +168,6 @@ def differences(
         return [found for found in readers.map(wrong, files) if found is not None]
 
 
-def sync_directory(path: Path) -> None:
-    """Put the names in a directory on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def free(directory: Path) -> int:
     """Bytes free where a directory is, or will be."""
     for path in (directory, *directory.parents):
@@ -212,6 +204,8 @@ def _begin(directory: Path, database: str) -> Partial:
         if lock is not None:
             if not final.exists() and not path.exists():
                 return Partial(path, final, created, lock)
+            if not path.exists():
+                _lock_path(path).unlink(missing_ok=True)
             os.close(lock)
         time.sleep(0.1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -22,7 +23,12 @@ DATA = "data"
 """The directory of pg_dump's own."""
 GLOBALS = "globals.sql"
 VERSION = 1
+_HEAD = 4096  # bytes, in which the first fields of a manifest are
+_DATABASE = re.compile(r'^  "database": ("(?:[^"\\]|\\.)*"),$', re.MULTILINE)
+_IDENTIFIER = re.compile(r'^  "system_identifier": ("\d+"|null),$', re.MULTILINE)
 _CHECKSUM = "manifest_sha256"
+_NEWER = "objects"
+"""The field that the first manifests did not have."""
 
 Content = Literal["all", "schema", "data"]
 
@@ -41,6 +47,31 @@ class Table:
     name: str
     rows: int | None
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """A definition in a backup, as `sql/backups/objects.sql` shows it.
+
+    Attributes:
+        kind: `table`, `view`, `sequence`, `index`, `constraint`, `trigger`, `policy`, `function`
+            or `type`.
+        table: whose constraint, trigger or policy it is; None for what has a name of its own.
+        definition: its SQL, where a look at the name would not do.
+        state: `valid`, or what was wrong with it in the source already.
+        bytes: of an index; None for all else.
+    """
+
+    kind: str
+    schema: str
+    table: str | None
+    name: str
+    definition: str | None
+    state: str
+    bytes: int | None
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table + ' ' if self.table else ''}{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +102,7 @@ class Manifest:
         extensions: versions by name.
         packs: the last migration applied, by pack.
         bytes: of all files.
+        objects: the definitions in it; None in a manifest of before they were listed.
     """
 
     name: str
@@ -94,6 +126,7 @@ class Manifest:
     bytes: int
     format: str = "directory"
     version: int = VERSION
+    objects: tuple[Object, ...] | None = None
 
     @property
     def created(self) -> datetime:
@@ -136,6 +169,23 @@ def read(directory: Path) -> Manifest:
         raise AgentdbError(f"{path} is damaged: a field is missing or wrong") from None
 
 
+def database_of(directory: Path) -> tuple[str, str | None] | None:
+    """A backup's database and its server's system identifier; None if the manifest is damaged.
+
+    Out of the first lines, where `write` puts them, because `read` takes in the whole manifest.
+    """
+    try:
+        with (directory / FILE_NAME).open("rb") as stream:
+            head = stream.read(_HEAD).decode("ascii")
+        database, identifier = _DATABASE.search(head), _IDENTIFIER.search(head)
+        if database is not None and identifier is not None:
+            return json.loads(database[1]), json.loads(identifier[1])
+        whole = read(directory)
+    except (OSError, ValueError, AgentdbError):
+        return None
+    return whole.database, whole.system_identifier
+
+
 def write(manifest: Manifest, directory: Path) -> None:
     """Write the manifest of a backup, durably.
 
@@ -158,8 +208,8 @@ def _checksum(content: Mapping[str, Any]) -> str:
 
 
 def _from_json(content: Mapping[str, Any]) -> Manifest:
-    values = {field.name: content[field.name] for field in fields(Manifest)}
-    selection = values["selection"]
+    values = {field.name: content[field.name] for field in fields(Manifest) if field.name != _NEWER}
+    selection, objects = values["selection"], content.get(_NEWER)
     return Manifest(
         **{
             **values,
@@ -167,5 +217,6 @@ def _from_json(content: Mapping[str, Any]) -> Manifest:
             "selection": None if selection is None else tuple(selection),
             "tables": tuple(Table(**table) for table in values["tables"]),
             "files": tuple(File(**file) for file in values["files"]),
+            _NEWER: None if objects is None else tuple(Object(**each) for each in objects),
         }
     )

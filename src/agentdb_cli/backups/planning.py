@@ -24,7 +24,7 @@ _GZIP_LEVEL = 5
 takes half as long again for 1 % less; level 4 saves a tenth of the time for 4 % more."""
 _ZSTD_LEVEL = 3
 """zstd's own default: smaller than gzip at its best here, in a fraction of the time."""
-LEAST_SHARE = 0.25
+_LEAST_SHARE = 0.25
 """The smallest share of the tables' size that a first backup is expected to take."""
 _MARGIN = 1.1
 """How much more than the last time is wanted free."""
@@ -79,7 +79,7 @@ def plan(connection: Connection, options: Options) -> Plan:
     """
     source.require_direct(connection)
     major = connection.info.server_version // 10_000
-    found = programs.find(major, PROGRAMS)
+    found = programs.find(major, PROGRAMS, tls=programs.uses_tls(connection))
     tables = source.relations(connection, options.selection)
     source.require_readable(connection, tables, options.content)
     jobs = source.jobs(connection, options.jobs, min(os.cpu_count() or 1, _MOST_JOBS))
@@ -88,8 +88,8 @@ def plan(connection: Connection, options: Options) -> Plan:
     free = files.free(options.directory)
     if free < expected:
         raise AgentdbError(
-            f"{options.directory} has too little room: about {mb(expected)} MB are needed, "
-            f"{mb(free)} MB are free",
+            f"{options.directory} has too little room: about {amount(expected)} are needed, "
+            f"{amount(free)} are free",
             hint="agentdb backup prune makes room; or name another directory with --to",
         )
     return Plan(found, tables, jobs, _compression(found), size, expected, free)
@@ -104,12 +104,12 @@ def _expected(connection: Connection, directory: Path, size: int) -> int:
         before = sum(table.bytes for table in last.tables)
         if before:
             return int(size * last.bytes / before * _MARGIN)
-    return int(size * LEAST_SHARE)
+    return int(size * _LEAST_SHARE)
 
 
-def mb(size: int) -> str:
-    """Bytes as a number of megabytes."""
-    return f"{size / 2**20:,.0f}"
+def amount(size: int) -> str:
+    """Bytes in words, as errors have them."""
+    return f"{size / 2**20:,.0f} MB" if size >= 2**20 else f"{size / 2**10:,.0f} kB"
 
 
 def _compression(found: Programs) -> str:
@@ -147,6 +147,8 @@ def dump_command(
         command.append(f"--lock-wait-timeout={options.lock_timeout}")
     if options.content != "all":
         command.append(f"--{options.content}-only")
+    elif planned.programs.major >= 18:
+        command.append("--statistics")
     if options.selection:
         command += [f"--table={table.quoted}" for table in planned.tables]
     return command

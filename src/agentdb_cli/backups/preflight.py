@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 from agentdb_cli.backups.manifest import Manifest
+from agentdb_cli.backups.ownership import plain
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres.connect import Connection, is_pooled
+from agentdb_cli.postgres.queries import query
 
+_IN_TABLESPACE = re.compile(
+    r'^SET default_tablespace = ("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*);$', re.MULTILINE
+)
 _INSTALL = {"vector": "pgvector", "vectorscale": "pgvectorscale"}
 
 
@@ -73,6 +78,27 @@ def check_extensions(here: Mapping[str, str], needed: Mapping[str, str]) -> None
         )
 
 
+def check_extension_rights(
+    connection: Connection, manifest: Manifest, present: Collection[str]
+) -> None:
+    """Refuse a role that may not create an extension that is not there yet.
+
+    Args:
+        present: the extensions that the database has already.
+
+    Raises:
+        AgentdbError: it may not create one; all of them are named.
+    """
+    needed = sorted(manifest.extensions.keys() - set(present))
+    rows = connection.execute(query("backups/extension_rights").encode(), (needed,)).fetchall()
+    names = ", ".join(str(name) for (name,) in rows)
+    if names:
+        raise AgentdbError(
+            f"only a superuser may create what the backup needs: {names}",
+            hint="restore as one, or let one make the database and CREATE EXTENSION in it before",
+        )
+
+
 def missing_roles(names: tuple[str, ...]) -> AgentdbError:
     """The error for roles that an archive needs and the server lacks."""
     listed = ", ".join(names)
@@ -82,6 +108,29 @@ def missing_roles(names: tuple[str, ...]) -> AgentdbError:
         hint="create them (globals.sql of the backup has their definitions), map owners with "
         "--owner OLD=NEW, or leave them out with --no-owner and --no-privileges",
     )
+
+
+def check_tablespaces(connection: Connection, script: str, own: str | None) -> None:
+    """Refuse a server without the tablespaces that an archive's SQL puts things into.
+
+    Args:
+        own: the tablespace of the database itself, if not the usual one.
+
+    Raises:
+        AgentdbError: one is missing; all of them are named.
+    """
+    needed = {plain(match[1]) for match in _IN_TABLESPACE.finditer(script)}
+    needed |= {own} if own is not None else set()
+    rows = connection.execute("SELECT spcname::text FROM pg_catalog.pg_tablespace").fetchall()
+    missing = sorted(needed - {str(name) for (name,) in rows})
+    if missing:
+        what = "tablespace" if len(missing) == 1 else "tablespaces"
+        raise AgentdbError(
+            f"the server has no {what} {', '.join(missing)}, which the backup's database, tables "
+            "or indexes are in",
+            hint="CREATE TABLESPACE … LOCATION … (globals.sql of the backup has where it was), or "
+            "--no-tablespaces puts everything into the database's own",
+        )
 
 
 def numbers(version: str) -> tuple[int, ...]:

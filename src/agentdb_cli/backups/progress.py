@@ -1,18 +1,20 @@
-"""How far a backup is: told from pg_dump's words and the files that grow."""
+"""How far a backup is: told from pg_dump's words, and from how many rows it has got."""
 
 from __future__ import annotations
 
-import os
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from agentdb_cli.backups import dumping
-from agentdb_cli.backups.planning import LEAST_SHARE, Options, Plan
+from agentdb_cli.backups.counting import Counting
+from agentdb_cli.backups.planning import Plan
 
 _PAUSE = 0.5
 """Seconds between two steps."""
+_OF_LATE, _LEAST_SECONDS = 10.0, 2.0
+"""How long one looks back, and must at least, to tell how long the rest takes: seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,16 @@ class Calls:
 
 
 class Watch:
-    """Tells how far pg_dump is, from its words and the files that grow."""
+    """Tells how far pg_dump is, from its words and the server's."""
 
-    def __init__(self, planned: Plan, options: Options, data: Path, calls: Calls) -> None:
+    def __init__(self, planned: Plan, counting: Counting, calls: Calls) -> None:
         self.words = dumping.Words(planned.jobs > 1)
-        self._sizes = {str(t): t.bytes for t in planned.tables if not t.partitioned}
-        self._total = sum(self._sizes.values())
-        self._with_rows = options.content != "schema"
-        self._data = data
+        self._tables = {str(t): t for t in planned.tables if not t.partitioned}
+        self._total = planned.bytes
+        self._counting = counting
         self._calls = calls
-        self._share = planned.expected / planned.bytes if planned.bytes else LEAST_SHARE
-        self._started = time.monotonic()
-        self._next = self._started
+        self._past: deque[tuple[float, int]] = deque()
+        self._next = 0.0
 
     def tick(self) -> None:
         """Tell what there is to tell; steps not more often than a person reads."""
@@ -64,26 +64,33 @@ class Watch:
         if now < self._next:
             return
         self._next = now + _PAUSE
-        done = self._done() if self._with_rows else 0
-        passed = now - self._started
-        known = 0 < done < self._total and passed > 1
-        left = passed / done * (self._total - done) if known else None
+        done = self._done()
         self._calls.step(
             Step(
                 ", ".join(self.words.running[:3]) or "schema",
-                (len(self.words.finished), len(self._sizes)),
+                (len(self.words.finished), len(self._tables)),
                 done,
-                self._total if self._with_rows else 0,
-                left,
+                self._total,
+                self._left(now, done),
             )
         )
 
+    def _left(self, now: float, done: int) -> float | None:
+        """Seconds, at the speed of late: tables of vectors are slower than others by the byte."""
+        self._past.append((now, done))
+        while now - self._past[0][0] > _OF_LATE:
+            self._past.popleft()
+        passed, grown = now - self._past[0][0], done - self._past[0][1]
+        if passed < _LEAST_SECONDS or grown <= 0 or done >= self._total:
+            return None
+        return passed / grown * (self._total - done)
+
     def _done(self) -> int:
-        """Bytes of the finished tables, and of the others as much as their files tell."""
-        finished = sum(self._sizes.get(name, 0) for name in self.words.finished)
-        running = sum(self._sizes.get(name, 0) for name in self.words.running)
-        try:
-            written = sum(entry.stat().st_size for entry in os.scandir(self._data))
-        except OSError:
-            written = 0
-        return int(max(finished, min(finished + running, written / (self._share or 1))))
+        """Bytes of the finished tables, and of the others by the share of their rows."""
+        done = float(sum(self._tables[n].bytes for n in self.words.finished if n in self._tables))
+        for name in self.words.running:
+            table = self._tables.get(name)
+            if table is not None and (rows := self._counting.counts.get(table.oid)):
+                copied = self._counting.copied.get(f"{table.schema} {table.name}", 0)
+                done += table.bytes * min(copied / rows, 1)
+        return int(done)

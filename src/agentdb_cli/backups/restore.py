@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-import os
-import re
-import selectors
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from agentdb_cli.backups import ownership
+from agentdb_cli.backups import contents, ownership, partial, processes, source
 from agentdb_cli.backups.contents import Entry, listed
+from agentdb_cli.backups.crew import Crew
+from agentdb_cli.backups.following import Following, Step
+from agentdb_cli.backups.manifest import Manifest
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.programs import Programs, conninfo, environment
+from agentdb_cli.postgres.queries import query
 
-Step = Callable[[str, int, int], None]
-"""Told what has been done last, how many entries are done, and of how many."""
-
-_DONE = re.compile(r"pg_restore: (?:finished item \d+|creating|processing data for table) ?(.*)")
 _ERROR = "pg_restore: error: "
 # pg_restore 17 and 18 set a parameter that servers before 17 do not know.
 _HARMLESS = 'unrecognized configuration parameter "transaction_timeout"'
-_POLL_SECONDS = 0.1
 _LINES_OF_AN_ERROR = 6
+_LESS_SHARED_MEMORY = (
+    "parallel index builds take the server's shared memory (/dev/shm; docker run --shm-size); "
+    'without them: PGOPTIONS="-c max_parallel_maintenance_workers=0"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What to restore.
+
+    Attributes:
+        programs: pg_restore's installation.
+        data: the directory that pg_dump wrote.
+        entries: those to restore.
+        script: their SQL, of `contents.definitions`.
+        manifest: of the backup, without what cannot be restored.
+    """
+
+    programs: Programs
+    data: Path
+    entries: Sequence[Entry]
+    script: str
+    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +69,71 @@ class Options:
     role: str | None = None
 
 
-class Stopped(AgentdbError):
-    """A signal ended the restore."""
-
-
-def restore(
-    connection: Connection,
-    programs: Programs,
-    data: Path,
-    entries: Sequence[Entry],
-    script: str,
-    options: Options,
-    step: Step,
-    stop: Callable[[], str | None],
-) -> bool:
-    """Restore entries of an archive into the database of a connection, and analyze it.
-
-    Args:
-        script: the SQL of the entries, of `contents.definitions`.
-        stop: names the signal that came, or None.
-
-    Returns:
-        Whether statistics came out of the backup, rather than from ANALYZE.
+def restore(crew: Crew, archive: Archive, options: Options, step: Step) -> None:
+    """Restore entries of an archive into the database of a crew, with statistics.
 
     Raises:
         AgentdbError: pg_restore failed; what is in the database is not complete.
         Stopped: a signal came.
         psycopg.Error: an owner could not be given, or ANALYZE failed.
     """
-    with listed(entries) as listing:
-        arguments = _arguments(connection, programs, data, listing, options)
-        _run(arguments, environment(connection), len(entries), step, stop)
+    connection = crew.connection
+    entries = archive.entries
+    if archive.manifest.selection is not None and options.content != "data":
+        partial.prepare(connection, archive.manifest)
     if options.owners:
-        ownership.apply(connection, script, options.owners)
-    has_statistics = any(entry.kind == "STATISTICS DATA" for entry in entries)
-    if options.content == "schema" or (has_statistics and programs.major >= 18):
-        return has_statistics
-    step("ANALYZE", len(entries), len(entries))
-    connection.execute("ANALYZE")
-    return False
+        entries = ownership.without_policies(entries)
+    entries = contents.without_comments_on(entries, source.extensions(connection))
+    with_statistics = _statistics(connection, archive, options)
+    with listed(entries) as listing:
+        arguments = _arguments(connection, archive, listing, options)
+        if archive.programs.major >= 18 and not with_statistics:
+            arguments.insert(1, "--no-statistics")
+        following = Following(
+            entries, archive.manifest, connection, step, parallel=options.jobs > 1
+        )
+
+        def tick() -> None:
+            crew.check()
+            following.look()
+
+        _run(arguments, environment(connection), following.hear, tick)
+    if options.owners:
+        ownership.apply(connection, archive.script, options.owners)
+    if options.content != "schema":
+        _analyze(crew, step, lacking_alone=with_statistics)
+
+
+def _statistics(connection: Connection, archive: Archive, options: Options) -> bool:
+    """Whether the archive has statistics that this server takes."""
+    return (
+        options.content == "all"
+        and archive.programs.major >= 18
+        and connection.info.server_version >= 180_000
+        and any(entry.kind == "STATISTICS DATA" for entry in archive.entries)
+    )
+
+
+def _analyze(crew: Crew, step: Step, *, lacking_alone: bool) -> None:
+    found = crew.connection.execute(query("backups/unanalyzed").encode(), (lacking_alone,))
+    tables = [str(name) for (name,) in found.fetchall()]
+    done = 0
+
+    def analyzed(table: str) -> None:
+        nonlocal done
+        done += 1
+        step(f"ANALYZE {table}", done, len(tables))
+
+    if tables:
+        step("ANALYZE", 0, len(tables))
+    crew.each(tables, lambda session, table: session.execute(f"ANALYZE {table}".encode()), analyzed)
 
 
 def _arguments(
-    connection: Connection, programs: Programs, data: Path, listing: str, options: Options
+    connection: Connection, archive: Archive, listing: str, options: Options
 ) -> list[str]:
     """The argument list; no password is in it."""
+    programs = archive.programs
     arguments = [programs.path("pg_restore"), f"--jobs={options.jobs}", "--verbose"]
     arguments += [
         f"--use-list={listing}",
@@ -116,7 +154,7 @@ def _arguments(
         arguments.append("--no-tablespaces")
     if options.role is not None:
         arguments.append(f"--role={options.role}")
-    return [*arguments, str(data)]
+    return [*arguments, str(archive.data)]
 
 
 def _is_lenient(connection: Connection, programs: Programs) -> bool:
@@ -129,88 +167,38 @@ def _session(connection: Connection, options: Options) -> str:
     memory = max(options.memory // options.jobs // 1024, 1024)
     # What is durable is decided by the last commit, which is ours and waits for the disk.
     settings = f"-c maintenance_work_mem={memory}kB -c synchronous_commit=off"
-    return make_conninfo(conninfo(connection), options=settings)
+    own = connection.info.get_parameters().get("options", "")
+    return make_conninfo(conninfo(connection), options=f"{own} {settings}")
 
 
 def _run(
     arguments: Sequence[str],
     environment: Mapping[str, str],
-    total: int,
-    step: Step,
-    stop: Callable[[], str | None],
+    hear: Callable[[str], None],
+    tick: Callable[[], None],
 ) -> None:
     lenient = "--exit-on-error" not in arguments
-    # A session of its own: a Ctrl-C is ours to pass on, when we know what to say about it.
-    with subprocess.Popen(
-        arguments,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        try:
-            said = _watch(process, total, step, stop, lenient=lenient)
-        except BaseException:
-            process.terminate()  # its workers cancel what they run
-            raise
+    said: list[str] = []
+    with processes.running(arguments, environment) as process:
+        for line in processes.lines(process, tick):
+            if said:
+                said = [*said, line][:_LINES_OF_AN_ERROR]
+            elif line.startswith(_ERROR) and not (lenient and _HARMLESS in line):
+                said = [line]
+                if lenient:
+                    process.terminate()
+            else:
+                hear(line)
     ignored = lenient and process.returncode == 1
     if said or (process.returncode != 0 and not ignored):
-        raise AgentdbError(_failure(said, process.returncode))
+        raise _failure(said, process.returncode)
 
 
-def _watch(
-    process: subprocess.Popen[bytes],
-    total: int,
-    step: Step,
-    stop: Callable[[], str | None],
-    *,
-    lenient: bool,
-) -> list[str]:
-    """Follow what pg_restore says; returns its lines from the first error on."""
-    said: list[str] = []
-    done = 0
-    for line in _lines(process, stop):
-        if said:
-            said = [*said, line][:_LINES_OF_AN_ERROR]
-        elif line.startswith(_ERROR) and not (lenient and _HARMLESS in line):
-            said = [line]
-            if lenient:
-                process.terminate()
-        elif (match := _DONE.match(line)) is not None:
-            done = min(done + 1, total)
-            step(match[1], done, total)
-    return said
-
-
-def _lines(process: subprocess.Popen[bytes], stop: Callable[[], str | None]) -> Iterator[str]:
-    """The lines on stderr as they come.
-
-    Raises:
-        Stopped: a signal came.
-    """
-    assert process.stderr is not None
-    rest = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stderr, selectors.EVENT_READ)
-        while True:
-            if (reason := stop()) is not None:
-                raise Stopped(reason)
-            if not selector.select(_POLL_SECONDS):
-                continue
-            chunk = os.read(process.stderr.fileno(), 65536)
-            if not chunk:
-                break
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield line.decode(errors="replace")
-    if rest:
-        yield rest.decode(errors="replace")
-
-
-def _failure(said: Sequence[str], code: int) -> str:
+def _failure(said: Sequence[str], code: int) -> AgentdbError:
     """pg_restore's first error, with the server's words that follow it."""
     if not said:
-        return f"pg_restore ended with exit code {code} and no message"
+        return AgentdbError(f"pg_restore ended with exit code {code} and no message")
     more = [line for line in said[1:] if line.startswith(("DETAIL:", "HINT:", "CONTEXT:"))]
-    return "\n  ".join(["pg_restore failed: " + said[0].removeprefix(_ERROR), *more])
+    if "could not resize shared memory segment" in said[0]:
+        more.append(_LESS_SHARED_MEMORY)
+    return AgentdbError("\n  ".join(["pg_restore failed: " + said[0].removeprefix(_ERROR), *more]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,7 +11,8 @@ from typing import cast
 import psycopg
 from psycopg.rows import class_row
 
-from agentdb_cli.backups.manifest import Content
+from agentdb_cli.backups import definitions
+from agentdb_cli.backups.manifest import Content, Object
 from agentdb_cli.errors import AgentdbError, nearest
 from agentdb_cli.postgres import holders
 from agentdb_cli.postgres.connect import Connection, is_pooled
@@ -127,7 +127,8 @@ def require_readable(connection: Connection, tables: Sequence[Relation], content
     Raises:
         AgentdbError: this role may not read a table, or not all rows of it.
     """
-    role = connection.info.user
+    row = connection.execute("SELECT current_user::text").fetchone()
+    role = str(row[0]) if row else connection.info.user
     closed = [str(table) for table in tables if not table.readable]
     if closed:
         everything = "pg_read_all_data" if connection.info.server_version >= 140_000 else None
@@ -217,6 +218,23 @@ def snapshot(connection: Connection) -> Iterator[str]:
             connection.execute("ROLLBACK")
 
 
+def objects(
+    connection: Connection, tables: Sequence[Relation], *, whole: bool
+) -> tuple[Object, ...]:
+    """The definitions that pg_dump takes.
+
+    Args:
+        connection: in the transaction of `snapshot`, with the tables locked.
+        whole: whether everything is dumped; otherwise only what belongs to `tables`.
+    """
+    oids = {table.oid for table in tables}
+    return tuple(
+        found.object
+        for found in definitions.read(connection)
+        if found.dumped and (whole or found.relation in oids)
+    )
+
+
 def lock(connection: Connection, tables: Sequence[Relation]) -> None:
     """Keep tables from being changed or dropped, in the transaction in progress.
 
@@ -248,47 +266,3 @@ def in_the_way(connection: Connection, oids: Sequence[int]) -> AgentdbError:
         return AgentdbError("a table was locked by somebody for too long", hint=hint)
     who = holders.locked_by(connection, cast(int, row[0]), exclusive=True)
     return AgentdbError(f"{row[1]} cannot be read: {who}", hint=hint)
-
-
-class Counting:
-    """Counts rows beside the dump, in the same snapshot; a context manager.
-
-    Args:
-        connection: in the transaction of `snapshot`; nobody else may use it meanwhile.
-        tables: those to count.
-    """
-
-    def __init__(self, connection: Connection, tables: Sequence[Relation]) -> None:
-        self._connection = connection
-        self._tables = tables
-        self._ended = False
-        self._thread = ThreadPoolExecutor(1)
-        self._counts: Future[dict[int, int]] = self._thread.submit(self._count)
-
-    def __enter__(self) -> Counting:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._counts.done():
-            self._ended = True
-            self._connection.cancel_safe(timeout=5)
-        self._thread.shutdown()
-
-    def result(self) -> dict[int, int]:
-        """The number of rows of each table, by its OID; waits for it.
-
-        Raises:
-            psycopg.Error: a count failed.
-        """
-        return self._counts.result()
-
-    def _count(self) -> dict[int, int]:
-        counts = {}
-        for table in self._tables:
-            if self._ended:
-                break
-            row = self._connection.execute(
-                f"SELECT pg_catalog.count(*) FROM ONLY {table.quoted}".encode()  # noqa: S608
-            ).fetchone()
-            counts[table.oid] = int(str(row[0])) if row else 0
-        return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from agentdb_cli.backups.source import system_identifier
 from agentdb_cli.errors import AgentdbError, DatabaseMissing
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import for_server, query
+from agentdb_cli.postgres.quoting import identifier
 
 Open = Callable[[str], Connection]
 """Opens a connection to a database of the target's server, by name."""
 
 _OTHER_DATABASES = ("postgres", "template1")
 _MARK = "agentdb restore:"
+_ENCODING = re.compile(r"ENCODING = '[^']*'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +73,24 @@ def look(open_: Open, database: str) -> State:
         )
 
 
-def create(open_: Open, database: str, encoding: str) -> None:
+def create(open_: Open, database: str, locale: str) -> str | None:
     """Create a database for a restore: out of template0, so that nothing is in it.
+
+    Args:
+        locale: encoding and locale, as CREATE DATABASE takes them.
+
+    Returns:
+        Why it has the server's own locale instead, or None.
 
     Raises:
         AgentdbError: the role may not.
     """
     with beside(open_, database) as server:
-        _create(server, database, encoding, None)
+        return _create(server, database, locale, None)
 
 
-def recreate(open_: Open, database: str, encoding: str) -> None:
-    """Drop a database and create it anew, for the same owner.
+def recreate(open_: Open, database: str, locale: str) -> str | None:
+    """Drop a database and create it anew, for the same owner; otherwise as `create`.
 
     Raises:
         AgentdbError: somebody is connected to it, or the role may not.
@@ -104,22 +113,31 @@ def recreate(open_: Open, database: str, encoding: str) -> None:
                 f"the role '{server.info.user}' may not drop the database {database}",
                 hint="connect as its owner",
             ) from None
-        _create(server, database, encoding, str(row[0]) if row else None)
+        return _create(server, database, locale, str(row[0]) if row else None)
 
 
-def _create(server: Connection, database: str, encoding: str, owner: str | None) -> None:
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
-        sql.Identifier(database), encoding
-    )
+def _create(server: Connection, database: str, locale: str, owner: str | None) -> str | None:
+    statement = f"CREATE DATABASE {identifier(database)} TEMPLATE template0 "
     if owner is not None and owner != server.info.user:
-        statement += sql.SQL(" OWNER {}").format(sql.Identifier(owner))
+        statement += f"OWNER {identifier(owner)} "
+    refused = (psycopg.errors.InsufficientPrivilege, psycopg.errors.DuplicateDatabase)
     try:
-        server.execute(statement)
+        try:
+            server.execute((statement + locale).encode())
+        except refused:
+            raise
+        except psycopg.DatabaseError as error:
+            if server.closed:
+                raise
+            encoding = _ENCODING.search(locale)
+            server.execute((statement + (encoding[0] if encoding else "")).encode())
+            return error.diag.message_primary or str(error)
     except psycopg.errors.InsufficientPrivilege:
         raise AgentdbError(
             f"the role '{server.info.user}' may not create the database {database}",
             hint=f"ALTER ROLE {server.info.user} CREATEDB; or create it by hand and restore again",
         ) from None
+    return None
 
 
 def beside(open_: Open, database: str) -> AbstractContextManager[Connection]:

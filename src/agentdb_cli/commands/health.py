@@ -18,9 +18,10 @@ from agentdb_cli.render import Format, duration, style
 
 if TYPE_CHECKING:
     from agentdb_cli.monitoring.checks import Check
-    from agentdb_cli.monitoring.health_findings import Backup, Finding, Place, Status
+    from agentdb_cli.monitoring.health_findings import Finding, Place
     from agentdb_cli.postgres.connect import Connection
     from agentdb_cli.settings import Settings
+    from agentdb_cli.status import Status
 
 app = typer.Typer(add_completion=False)
 
@@ -126,6 +127,7 @@ def _laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
 
 
 def _place(settings: Settings) -> Place:
+    from agentdb_cli.commands import known_backups
     from agentdb_cli.monitoring.health_findings import Place
 
     own = settings.catalog
@@ -134,37 +136,17 @@ def _place(settings: Settings) -> Place:
         pack_chosen=settings.pack_chosen,
         named=frozenset(own) | {f"collections.{name}" for name in own.get("collections", {})},
         state=settings.state_directory,
-        backups=_backups(settings),
-        backed_up=bool(settings.file and settings.file.layer(settings.environment).get("backup")),
-    )
-
-
-def _backups(settings: Settings) -> tuple[Backup, ...]:
-    """The whole backups in the directory that settings name, of all databases."""
-    directory = settings.backup_directory
-    if directory is None or not directory.is_dir():
-        return ()  # most runs: without loading what reads them
-    from agentdb_cli.backups.catalog import backups
-    from agentdb_cli.monitoring.health_findings import Backup
-
-    return tuple(
-        Backup(
-            name=each.name,
-            database=each.manifest.database,
-            system_identifier=str(each.manifest.system_identifier),
-            created=each.manifest.created.timestamp(),
-            verified=each.verified[-1].ok if each.verified else None,
-        )
-        for each in backups(directory)
-        if each.problem is None and each.manifest is not None
+        backups=known_backups.newest(settings),
+        backed_up=known_backups.expected(settings),
     )
 
 
 def _examine(run: Invocation, checks: Sequence[Check], timeout: float) -> list[Finding]:
     from agentdb_cli.monitoring import health as monitoring
     from agentdb_cli.monitoring.checks import REACHABLE, available
-    from agentdb_cli.monitoring.health_findings import LOCKED, Finding, Status
+    from agentdb_cli.monitoring.health_findings import LOCKED, Finding
     from agentdb_cli.postgres import embedded  # noqa: F401  loaded before the clock starts
+    from agentdb_cli.status import Status
 
     place = _place(run.settings)
     reachable = next((c for c in checks if c.name == REACHABLE), available()[REACHABLE])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agentdb_cli.monitoring.checks import Check
-    from agentdb_cli.monitoring.health_findings import Finding, Status
+    from agentdb_cli.monitoring.health_findings import Finding
+    from agentdb_cli.status import Status
 
 
 def nagios(findings: Sequence[Finding], status: Status) -> str:

@@ -70,6 +70,29 @@ class Invocation:
         keywords = {**connect.parameters(self.settings.target), **path}
         return self._open(keywords, ask_password=_ask_password if sys.stdin.isatty() else None)
 
+    def connect_to(self, database: str | None = None, *, password: str = "") -> Connection:
+        """Connect to one database of the server; of the embedded one it is not made.
+
+        Args:
+            database: its name; None for the one of the settings, or else `postgres`.
+            password: one that was typed for an earlier connection.
+
+        Raises:
+            ConnectionFailed: the server was not reached or did not let us in.
+            ServerError: the embedded server could not be started.
+        """
+        from agentdb_cli.postgres import connect, embedded
+
+        if self.settings.target.embedded:
+            cluster, postmaster = embedded.ensure_running(self.settings.server, self.output.notice)
+            keywords = cluster.keywords(postmaster, "postgres")
+        else:
+            keywords = connect.parameters(self.settings.target)
+        keywords["dbname"] = database or keywords.get("dbname") or "postgres"
+        if password:
+            keywords["password"] = password
+        return self._open(keywords, ask_password=_ask_password if sys.stdin.isatty() else None)
+
     @contextmanager
     def scratch(self) -> Iterator[Connection]:
         """A connection to an empty throw-away database on the embedded server.
@@ -87,10 +110,13 @@ class Invocation:
         ) as connection:
             yield connection
 
-    def connect_briefly(self, seconds: float) -> Connection:
+    def connect_briefly(self, seconds: float, *, ask: bool = False) -> Connection:
         """Connect for a look: give up after `seconds`, and never wait for a lock.
 
         The embedded server is not started for it.
+
+        Args:
+            ask: whether somebody at a terminal may be asked for the password.
 
         Raises:
             ConnectionFailed: the server was not reached or did not let us in.
@@ -119,7 +145,13 @@ class Invocation:
             keywords = connect.parameters(target)
         if self.settings.schema is not None:
             keywords["options"] = connect.search_path_option(self.settings.schema)
-        return connect.open_connection(keywords, brief, command=self.command, source=target.source)
+        return connect.open_connection(
+            keywords,
+            brief,
+            command=self.command,
+            source=target.source,
+            ask_password=_ask_password if ask and sys.stdin.isatty() else None,
+        )
 
     def confirmed(self, question: str, *, yes: bool) -> bool:
         """Whether to go on: `--yes`, or the answer of whoever sits at the terminal.

@@ -11,7 +11,7 @@ from agentdb_cli.errors import AgentdbError
 from agentdb_cli.render import duration
 
 if TYPE_CHECKING:
-    from agentdb_cli.maintenance.progress import Report
+    from agentdb_cli.postgres.progress import Report
 
 Row = Mapping[str, object]
 
@@ -19,7 +19,7 @@ Row = Mapping[str, object]
 @contextmanager
 def reporting(run: Invocation) -> Iterator[Report]:
     """How a run reports what it does: as bars on a terminal, as lines in a log."""
-    from agentdb_cli.maintenance.progress import Report, Step
+    from agentdb_cli.postgres.progress import Report, Step
     from agentdb_cli.render.progress import Progress
 
     with Progress(run.output) as progress:

@@ -54,8 +54,9 @@ def reindex(
 
     Exit code: 1 if something was not done.
     """
-    from agentdb_cli.maintenance import reindex, server
+    from agentdb_cli.maintenance import reindex
     from agentdb_cli.maintenance.states import State
+    from agentdb_cli.postgres import server
     from agentdb_cli.postgres.connect import place
     from agentdb_cli.settings import milliseconds
 
@@ -147,7 +148,7 @@ def _check_disk(connection: Connection, actions: Sequence[Action]) -> None:
     Raises:
         AgentdbError: it has not.
     """
-    from agentdb_cli.maintenance import disk
+    from agentdb_cli.postgres import disk
     from agentdb_cli.render.progress import size
 
     rebuilt = [action.index for action in actions if not action.drop]
@@ -163,7 +164,7 @@ def _check_disk(connection: Connection, actions: Sequence[Action]) -> None:
 
 
 def _forbidden(connection: Connection) -> str:
-    from agentdb_cli.maintenance.server import role
+    from agentdb_cli.postgres.server import role
 
     grant = " nor has MAINTAIN on the table" if connection.info.server_version >= 170_000 else ""
     return f"the role {role(connection)} does not own it{grant}"

@@ -64,9 +64,10 @@ def vacuum(
 
     Exit code: 1 if a table was not vacuumed, or its dead rows are held back.
     """
-    from agentdb_cli.maintenance import server, vacuum
+    from agentdb_cli.maintenance import vacuum
     from agentdb_cli.maintenance.plan import Options, plan
     from agentdb_cli.maintenance.states import State
+    from agentdb_cli.postgres import server
     from agentdb_cli.postgres.connect import place
 
     _check_usage(tables, every=every, full=full, truncate=truncate)
@@ -150,7 +151,7 @@ def _chosen(connection: Connection, names: Sequence[str], *, every: bool) -> lis
 
 
 def _forbidden(connection: Connection) -> str:
-    from agentdb_cli.maintenance.server import role
+    from agentdb_cli.postgres.server import role
 
     grant = ", nor has it MAINTAIN" if connection.info.server_version >= 170_000 else ""
     return f"the role {role(connection)} owns neither the table nor the database{grant}"
@@ -164,8 +165,7 @@ def _state_the_price(
     Raises:
         AgentdbError: a catalog is among them, or the disk is too full.
     """
-    from agentdb_cli.maintenance import disk
-    from agentdb_cli.postgres import holders
+    from agentdb_cli.postgres import disk, holders
     from agentdb_cli.render.progress import size
 
     catalogs = [task.table.relation for task in tasks if task.table.catalog]

@@ -9,15 +9,13 @@ from functools import partial
 
 import psycopg
 
-from agentdb_cli.maintenance.indexes import Action, Index
-from agentdb_cli.maintenance.progress import Report, Step, watch
+from agentdb_cli.maintenance.indexes import Action
 from agentdb_cli.maintenance.states import State
-from agentdb_cli.maintenance.workers import ended_like_interrupted, run_all, several
-from agentdb_cli.postgres import holders
+from agentdb_cli.postgres import waits
 from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.progress import Report, Step, watch
 from agentdb_cli.postgres.queries import query
-
-_POLL = 0.2  # seconds between two looks whether the table is free
+from agentdb_cli.postgres.workers import ended_like_interrupted, run_all, several
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,8 @@ def _perform(connection: Connection, action: Action, report: Report, lock_timeou
     connection.add_notice_handler(heard)
     try:
         report.started(index.name)
-        if busy := _stays_busy(connection, index, report, lock_timeout):
+        tell = partial(_waiting, report, index.name)
+        if busy := waits.stays_busy(connection, index.table, lock_timeout, tell):
             return Outcome(action, State.locked, time.monotonic() - started, detail=busy)
         if action.drop and not _still_invalid(connection, action):
             return Outcome(action, State.done, detail="somebody else has dropped it")
@@ -108,7 +107,7 @@ def _perform(connection: Connection, action: Action, report: Report, lock_timeou
             action,
             State.locked,
             time.monotonic() - started,
-            detail=_awaited(connection, index.table),
+            detail=waits.awaited(connection, index.table),
         )
     except psycopg.errors.QueryCanceled as error:
         detail = error.diag.message_primary or ""
@@ -122,31 +121,8 @@ def _perform(connection: Connection, action: Action, report: Report, lock_timeou
         connection.remove_notice_handler(heard)
 
 
-def _stays_busy(
-    connection: Connection, index: Index, report: Report, lock_timeout: int
-) -> str | None:
-    """Who works on an index's table and does not end in time; None once nobody does.
-
-    Looked up, not waited for in the lock's queue: there, whoever wants to alter the table next
-    would wait behind us, and all others behind him.
-    """
-    deadline = time.monotonic() + lock_timeout / 1000
-    while found := holders.of_lock(connection, index.table, exclusive=False):
-        who = ", ".join(map(str, found))
-        if lock_timeout and time.monotonic() >= deadline:
-            return f"locked by {who}"
-        report.step(index.name, Step(f"waiting for {who}", 0, 0))
-        # On the server, so that Ctrl-C ends it.
-        connection.execute("SELECT pg_catalog.pg_sleep(%s)", (_POLL,))
-    return None
-
-
-def _awaited(connection: Connection, table: int) -> str:
-    """Which transactions a REINDEX CONCURRENTLY has waited for in vain."""
-    found = holders.of_lock(connection, table, exclusive=True)
-    oldest = None if found else holders.of_horizon(connection)
-    who = ", ".join(map(str, found)) or str(oldest or "one that has ended meanwhile")
-    return f"waited in vain for the older transaction of {who}"
+def _waiting(report: Report, name: str, who: str) -> None:
+    report.step(name, Step(f"waiting for {who}", 0, 0))
 
 
 def _cleaned(connection: Connection, outcome: Outcome, before: set[int]) -> Outcome:
@@ -177,7 +153,7 @@ def _cleaned(connection: Connection, outcome: Outcome, before: set[int]) -> Outc
 
 
 def _invalid(connection: Connection, table: int) -> list[tuple[int, str, bool]]:
-    rows = connection.execute(query("maintenance/invalid").encode(), (table,)).fetchall()
+    rows = connection.execute(query("catalog/invalid").encode(), (table,)).fetchall()
     return [(int(str(oid)), str(name), bool(leftover)) for oid, name, leftover in rows]
 
 

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import psycopg
 
 from agentdb_cli.maintenance.plan import Options, Task
-from agentdb_cli.maintenance.progress import Report, watch
 from agentdb_cli.maintenance.states import State
 from agentdb_cli.maintenance.tables import FREEZE_SHARE
-from agentdb_cli.maintenance.workers import ended_like_interrupted, run_all, several
 from agentdb_cli.postgres import holders
 from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.progress import Report, watch
 from agentdb_cli.postgres.queries import query
+from agentdb_cli.postgres.workers import ended_like_interrupted, run_all, several
 
 FULL_TRIES = 3
 """How often VACUUM FULL asks for its lock; while it asks, others queue behind it."""

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import psycopg
 
-from agentdb_cli.monitoring import health_pipeline
 from agentdb_cli.monitoring.checks import Check
 from agentdb_cli.monitoring.health_findings import LOCKED, Finding, Judge, Place, worst
-from agentdb_cli.monitoring.health_pipeline import Answer, Answers
+from agentdb_cli.postgres import pipeline
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.quoting import literal
 
@@ -44,8 +43,8 @@ def examine(
         for about, text in check.queries(place.pack).items()
     ]
 
-    def ask(texts: Sequence[str]) -> Answers:
-        return health_pipeline.ask(connection, texts, timeout=timeout, started=started)
+    def ask(texts: Sequence[str]) -> pipeline.Answers:
+        return pipeline.ask(connection, texts, timeout=timeout, started=started)
 
     whoami = _whoami(sorted({check.role for check in checks if check.role}))
     # A statement that fails counts as a rollback, and a health check every minute with some
@@ -100,7 +99,7 @@ def _absent(names: Iterable[str]) -> str:
     """  # noqa: S608
 
 
-def _names(answer: Answer) -> frozenset[str]:
+def _names(answer: pipeline.Row) -> frozenset[str]:
     if isinstance(answer, psycopg.Error):
         return frozenset()  # a schema may not be looked into: then each query says so itself
     return frozenset((answer[0] or "").split("\n")) - {""}
@@ -120,7 +119,7 @@ def _whoami(roles: Sequence[str]) -> str:
     """  # noqa: S608
 
 
-def _rights(answer: Answer) -> tuple[str, frozenset[str]]:
+def _rights(answer: pipeline.Row) -> tuple[str, frozenset[str]]:
     if isinstance(answer, psycopg.Error):
         return "of this session", frozenset()
     return answer[0] or "", frozenset((answer[1] or "").split(","))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,9 @@ import psycopg
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.monitoring import health_growth
 from agentdb_cli.monitoring.checks import REACHABLE, Check
-from agentdb_cli.monitoring.health_pipeline import Answer
-
-
-class Status(IntEnum):
-    """How a check came out; the numbers are Nagios' exit codes."""
-
-    ok = 0
-    warning = 1
-    critical = 2
-    unknown = 3
-    skipped = 4
-
-
-# From the worst to the best; what is unknown may be anything.
-_SEVERITY = (Status.critical, Status.warning, Status.unknown, Status.ok, Status.skipped)
+from agentdb_cli.postgres.known import Backup
+from agentdb_cli.postgres.pipeline import Row
+from agentdb_cli.status import SEVERITY, Status, worst_of
 
 LOCKED = "a table is locked against reading: the application waits, too"
 
@@ -59,12 +46,8 @@ class Finding:
 
 
 def overall(findings: Iterable[Finding]) -> Status:
-    """The worst status: critical, then warning, then unknown; skipped ones do not count.
-
-    No finding at all is unknown.
-    """
-    found = {finding.status for finding in findings} - {Status.skipped}
-    return next((status for status in _SEVERITY if status in found), Status.unknown)
+    """The worst status of all; unknown if there is no finding."""
+    return worst_of(finding.status for finding in findings)
 
 
 def worst(check: Check, findings: Sequence[Finding]) -> Finding:
@@ -74,7 +57,7 @@ def worst(check: Check, findings: Sequence[Finding]) -> Finding:
 
     def badness(finding: Finding) -> tuple[int, float]:
         value = finding.value or 0.0
-        return -_SEVERITY.index(finding.status), -value if check.below else value
+        return -SEVERITY.index(finding.status), -value if check.below else value
 
     # Of equals the last one: agentdb.toml's own collections stand behind the pack's.
     found = max(reversed(findings), key=badness)
@@ -84,22 +67,6 @@ def worst(check: Check, findings: Sequence[Finding]) -> Finding:
     alike = all(finding.value in (None, found.value) for finding in findings)
     others = f"and {asked - 1} more" if alike else f"the worst of {asked}"
     return replace(found, detail=f"{found.detail} ({others})")
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """A whole backup that is known here.
-
-    Attributes:
-        created: in seconds since the epoch.
-        verified: how its last verification came out; None if there was none.
-    """
-
-    name: str
-    database: str
-    system_identifier: str
-    created: float
-    verified: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +108,7 @@ class Judge:
     hidden: frozenset[str]
     latency: float
 
-    def finding(self, check: Check, about: str, answer: Answer) -> Finding:
+    def finding(self, check: Check, about: str, answer: Row) -> Finding:
         """What an answer means.
 
         Args:

@@ -62,7 +62,7 @@ class Programs:
         return str(self.directory / name)
 
 
-def find(minimum_major: int, names: Sequence[str]) -> Programs:
+def find(minimum_major: int, names: Sequence[str], *, tls: bool = False) -> Programs:
     """The installation to use: of the wanted major version, else of the next newer one.
 
     Looked for in the embedded wheel, in PATH and where packages install.
@@ -70,6 +70,7 @@ def find(minimum_major: int, names: Sequence[str]) -> Programs:
     Args:
         minimum_major: the major version of the server, or of the program that wrote a file.
         names: the programs that it must have, such as `pg_dump`.
+        tls: whether they must be able to connect with TLS; the embedded wheel's are not.
 
     Raises:
         AgentdbError: none has all of them and is new enough; says what was found where.
@@ -86,14 +87,17 @@ def find(minimum_major: int, names: Sequence[str]) -> Programs:
         version = _version(directory / names[0])
         if version is None:
             lacking.append(f"{directory / names[0]} does not run")
+        elif tls and not has_tls(directory):
+            lacking.append(f"{version} in {directory} without TLS")
         else:
             found.append(Programs(directory, int(version.split(".")[0]), version))
     fitting = [programs for programs in found if programs.major >= minimum_major]
     if fitting:
         return min(fitting, key=lambda programs: programs.major)
     seen = [f"{programs.version} in {programs.directory}" for programs in found] + lacking
+    able = " that can do TLS, as this connection does" if tls else ""
     raise AgentdbError(
-        f"there is no {names[0]} of PostgreSQL {minimum_major} or newer here; found: "
+        f"there is no {names[0]} of PostgreSQL {minimum_major} or newer here{able}; found: "
         + ("; ".join(seen) or "none"),
         hint=f"install PostgreSQL {minimum_major}'s client programs "
         f"(postgresql-client-{minimum_major}), or put them into PATH",
@@ -164,6 +168,29 @@ def _candidates() -> Iterator[Path]:
             yield Path(name)
     for pattern in _PACKAGED:
         yield from sorted(_SYSTEM.glob(pattern))
+
+
+def uses_tls(connection: Connection) -> bool:
+    """Whether a connection is encrypted; then those of the programs are to be so, too."""
+    return bool(connection.pgconn.ssl_in_use)
+
+
+@cache
+def has_tls(directory: Path) -> bool:
+    """Whether an installation was built with TLS: a pg_dump that was not refuses to demand it."""
+    try:
+        done = subprocess.run(
+            [directory / "pg_dump", "--dbname=host=/nonexistent sslmode=require"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "SSL support is not compiled in" not in done.stderr
 
 
 @cache

@@ -44,7 +44,7 @@ REASONS = (
     Reason(
         r'database "(?P<name>.*?)" does not exist',
         "there is no database '{name}'",
-        "create it (createdb {name}) or name another one",
+        "create it (agentdb setup, or createdb {name}) or name another one",
         DatabaseMissing,
     ),
     Reason(
@@ -61,7 +61,7 @@ REASONS = (
     Reason(
         r'role "(?P<user>.*?)" does not exist',
         "there is no role '{user}'",
-        "name another user, or create the role as an administrator",
+        "name another user, or have an administrator create it: agentdb setup",
     ),
     Reason(
         r'role "(?P<user>.*?)" is not permitted to log in',

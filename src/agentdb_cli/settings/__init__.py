@@ -22,6 +22,7 @@ __all__ = [
     "Candidate",
     "Connection",
     "Flags",
+    "Lint",
     "Migrations",
     "NoDatabaseChosen",
     "Scalar",
@@ -53,11 +54,16 @@ class Flags(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to connect. Times in milliseconds; 0 switches a timeout off."""
+    """How to connect. Times in milliseconds; 0 switches a timeout off.
+
+    Attributes:
+        lock_timeout_chosen: whether somebody set `lock_timeout`, or it is the default.
+    """
 
     connect_timeout: int = 10_000
     lock_timeout: int = 5_000
     statement_timeout: int = 0
+    lock_timeout_chosen: bool = False
     libpq_defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -75,8 +81,22 @@ class Migrations(NamedTuple):
     directory: Path | None = None
     table: str = DEFAULT_HISTORY_TABLE
     lock_wait: int = 600_000
-    lock_retries: int = 10
+    lock_retries: int = 15
     lock_retry_time: int = 120_000
+
+
+class Lint(NamedTuple):
+    """What `agentdb migrate lint` leaves out.
+
+    Attributes:
+        skip: names of rules.
+        ignore: patterns of files, as fnmatch has them, from `directory` on.
+        directory: that of the settings file.
+    """
+
+    skip: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    directory: Path | None = None
 
 
 class Server(NamedTuple):
@@ -102,6 +122,9 @@ class Settings:
     migrations: Migrations
     server: Server
     health: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    lint: Lint = field(default_factory=Lint)
+    embedding: Mapping[str, Any] = field(default_factory=dict)
+    """`[embedding]`: how texts become vectors."""
     catalog: Mapping[str, Any] = field(default_factory=dict)
     """The file's own tables of `pack.toml`'s kind: heartbeats, metrics …"""
     pack_chosen: bool = False
@@ -146,6 +169,8 @@ def resolve(
         migrations=_migrations(layer, settings_file),
         server=_server(layer, settings_file),
         health=layer.get("health", {}),
+        lint=_lint(layer, settings_file),
+        embedding=layer.get("embedding", {}),
         catalog={name: layer[name] for name in CATALOG if name in layer},
         pack_chosen=flags.pack is not None or "pack" in layer,
         state_directory=_state_directory(environ),
@@ -212,13 +237,22 @@ def _connection(layer: Mapping[str, Any], flags: Flags, variables: sources.Varia
             chosen["lock_timeout"] = milliseconds(flags.lock_timeout)
         except ValueError as error:
             raise SettingsError(f"--lock-timeout must be {error}") from None
-    return Connection(**chosen, libpq_defaults=sources.libpq_defaults(variables))
+    return Connection(
+        **chosen,
+        lock_timeout_chosen="lock_timeout" in chosen,
+        libpq_defaults=sources.libpq_defaults(variables),
+    )
 
 
 def _migrations(layer: Mapping[str, Any], settings_file: SettingsFile | None) -> Migrations:
     table = dict(layer.get("migrations", {}))
     directory = table.pop("dir", None)
     return Migrations(directory=_beside(settings_file, directory), **table)
+
+
+def _lint(layer: Mapping[str, Any], settings_file: SettingsFile | None) -> Lint:
+    table = {name: tuple(value) for name, value in layer.get("lint", {}).items()}
+    return Lint(**table, directory=settings_file.path.parent if settings_file else None)
 
 
 def _server(layer: Mapping[str, Any], settings_file: SettingsFile | None) -> Server:

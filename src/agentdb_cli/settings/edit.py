@@ -9,6 +9,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from agentdb_cli.durable import sync_directory
 from agentdb_cli.errors import AgentdbError, SettingsError
 from agentdb_cli.settings import file
 
@@ -144,18 +145,9 @@ def write(path: Path, before: str, after: str) -> None:
             )
         Path(temporary).replace(real)
         temporary = ""
-        _flush(real.parent)
+        sync_directory(real.parent)
     except OSError as error:
         raise AgentdbError(f"cannot write {path}: {error.strerror}") from error
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-
-
-def _flush(directory: Path) -> None:
-    """Have the file system keep the new name of a file."""
-    number = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

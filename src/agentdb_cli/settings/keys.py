@@ -139,6 +139,13 @@ CATALOG: dict[str, Any] = {
             "metadata": _text,
             "filters": _names,
             "distance": _text,
+            "tsvector": _text,
+            "text_search_config": _text,
+            "model": _text,
+            "ef_search": _count,
+            "probes": _count,
+            "hybrid": {"text_weight": _number, "vector_weight": _number},
+            "hnsw": {"m": _count, "ef_construction": _count, "distance": _text},
         }
     },
     "heartbeats": {
@@ -237,9 +244,24 @@ _DATABASE: dict[str, Any] = {
         "lock_retries": _whole,
         "lock_retry_time": milliseconds,
     },
+    "lint": {"skip": _names, "ignore": _names},
     "health": {ANY_NAME: {"warning": _number, "critical": _number}},
     "inspect": {"dir": _text},
     "backup": {"dir": _text},
+    "embedding": {
+        "url": _text,
+        "model": _text,
+        "dimensions": _count,
+        "api_key_env": _text,
+        "command": _names,
+        "batch_size": _count,
+        "timeout": milliseconds,
+        "retries": _whole,
+        "requests_per_minute": _number,
+        "price_per_million_tokens": _number,
+        "query_prefix": _text,
+        "document_prefix": _text,
+    },
     **CATALOG,
 }
 TOP: dict[str, Any] = {

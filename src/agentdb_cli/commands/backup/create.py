@@ -222,7 +222,7 @@ def _show(run: Invocation, directory: Path, manifest: Manifest) -> None:
         return
     if run.output.quiet:
         return
-    rows = "" if manifest.rows is None else f"{manifest.rows:,} rows, "
+    rows = "" if manifest.rows is None else f"{manifest.rows:,} row{'s' * (manifest.rows != 1)}, "
     tables = "" if manifest.content == "schema" else count(len(manifest.tables), "table", "tables")
     held = f"{tables}, {rows}" if tables else "schema only, "
     run.output.line(f"{directory}")

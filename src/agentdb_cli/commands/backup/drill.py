@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentdb_cli.commands.invocation import Invocation
@@ -31,8 +32,8 @@ def drill(run: Invocation, backup: Backup, url: str | None) -> Verification:
     import psycopg
 
     from agentdb_cli.backups import verified
-    from agentdb_cli.backups.restore import Stopped
-    from agentdb_cli.commands.restore.work import stopped
+    from agentdb_cli.backups.crew import Stopped
+    from agentdb_cli.commands.restore.perform import stopped
     from agentdb_cli.postgres.connect import database_error
 
     assert backup.manifest is not None
@@ -56,53 +57,63 @@ def drill(run: Invocation, backup: Backup, url: str | None) -> Verification:
 def _summary(found: Drill) -> str:
     from agentdb_cli.render import duration
 
-    restored = f"restored {count(found.tables, 'table', 'tables')}, {found.rows:,} rows"
+    rows = f"{found.rows:,} row{'s' * (found.rows != 1)}"
+    restored = f"restored {count(found.tables, 'table', 'tables')}, {rows}"
     searches = count(found.searches, "search", "searches")
     return ", ".join([restored, searches, *found.skipped, duration(found.seconds)])
 
 
 def _drill(run: Invocation, connection: Connection, backup: Backup, manifest: Manifest) -> Drill:
+    from agentdb_cli.backups.drill import Facts
     from agentdb_cli.backups.drill import drill as drill_backup
-    from agentdb_cli.backups.restore import Options, Stopped
+    from agentdb_cli.backups.restore import Options
     from agentdb_cli.commands.restore.options import MEMORY, default_jobs
-    from agentdb_cli.commands.restore.work import applied
+    from agentdb_cli.commands.restore.perform import applied, crew, shown
     from agentdb_cli.commands.stopping import stopping
     from agentdb_cli.postgres import programs
-    from agentdb_cli.render.progress import Progress
+    from agentdb_cli.postgres.connect import another
 
     if manifest.content == "data":
         raise AgentdbError("it holds rows alone, and nothing that they could be restored into")
-    found = programs.find(int(manifest.program.split(".")[0]), ("pg_restore",))
+    found = programs.find(
+        int(manifest.program.split(".")[0]), ("pg_restore",), tls=programs.uses_tls(connection)
+    )
     options = Options(
         default_jobs(), MEMORY, manifest.content, owner=False, privileges=False, tablespaces=False
     )
-    with stopping() as stop, Progress(run.output) as progress:
-        progress.start(f"drill of {backup.name}")
+    facts = Facts(
+        lambda restored: applied(run, restored, manifest),
+        lambda restored: _collections(run, restored, manifest),
+    )
+    settings = replace(run.settings.connection, statement_timeout=0)
 
-        def step(what: str, done: int, total: int) -> None:
-            if (reason := stop()) is not None:
-                raise Stopped(reason)
-            progress.step(f"drill of {backup.name}", what, done, total)
+    def open_() -> Connection:
+        return another(connection, settings, command=run.command)
 
-        return drill_backup(
-            connection, found, backup.directory, manifest, _collections(run, manifest),
-            lambda restored: applied(run, restored, manifest), options, step, stop,
-        )  # fmt: skip
+    with (
+        stopping() as stop,
+        crew(run, connection, open_, stop, options.jobs) as sessions,
+        shown(run, f"drill of {backup.name}", sessions) as step,
+    ):
+        return drill_backup(sessions, found, backup.directory, manifest, facts, options, step)
 
 
-def _collections(run: Invocation, manifest: Manifest) -> tuple[Collection, ...]:
-    """What can be searched, of the packs in the backup."""
+def _collections(
+    run: Invocation, restored: Connection, manifest: Manifest
+) -> tuple[Collection, ...]:
+    """What can be searched, of the packs in the backup and as agentdb.toml declares it."""
     from agentdb_cli import packs
+    from agentdb_cli.commands.collections import of_database
 
     known = [packs.load(name) for name in manifest.packs if name in packs.names()]
-    return tuple(collection for pack in known for collection in pack.collections)
+    found = {each.name: each for pack in known for each in pack.collections}
+    found.update((each.name, each) for each in of_database(run, restored))
+    return tuple(found.values())
 
 
 @contextmanager
 def _scratch(run: Invocation, url: str | None) -> Iterator[Connection]:
     """An empty database of its own, dropped at the end; nobody's own is touched."""
-    from dataclasses import replace
-
     from agentdb_cli.postgres.connect import parameters
     from agentdb_cli.postgres.scratch import scratch_database
     from agentdb_cli.settings import sources

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentdb_cli.backups.restore import Options
     from agentdb_cli.backups.target import Open, State
     from agentdb_cli.commands.restore.work import Work
+    from agentdb_cli.postgres.connect import Connection
 
 app = typer.Typer(add_completion=False)
 
@@ -64,6 +65,10 @@ def restore(
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help="SET ROLE to it first.")
     ] = None,
+    no_tablespaces: Annotated[
+        bool,
+        typer.Option("--no-tablespaces", help="Everything in the server's usual tablespace."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, restore nothing.")
     ] = False,
@@ -75,66 +80,99 @@ def restore(
     script: --confirm DATABASE).
 
     Before anything changes the backup's checksums, the server's version, its
-    extensions and roles are checked. Afterwards every table is counted and
-    every index and constraint looked at: what differs from the backup's
-    manifest is listed.
+    extensions, roles and tablespaces are checked. Afterwards every table is
+    counted and every index, constraint and trigger looked at: what differs from
+    the backup's manifest is listed. Settings, privileges, owner and comment of
+    the database come last.
 
     Exit code: 1 if anything differs.
     """
     from agentdb_cli.backups import target
     from agentdb_cli.commands.restore.options import options_of
-    from agentdb_cli.commands.restore.work import open_backup, perform, server
+    from agentdb_cli.commands.restore.perform import perform
+    from agentdb_cli.commands.restore.work import open_backup, server
 
     options = options_of(
         jobs=jobs, schema_only=schema_only, data_only=data_only, no_owner=no_owner,
-        no_privileges=no_privileges, owners=owners or (), role=role,
+        no_privileges=no_privileges, no_tablespaces=no_tablespaces, owners=owners or (), role=role,
     )  # fmt: skip
     if options.content == "data" and clean:
         raise SettingsError("--data-only needs tables that are there, and --clean drops them")
     work = open_backup(run, directory, name, tables or (), options)
     database, open_ = server(run, to)
     state = target.look(open_, database)
-    _check(open_, database, state, work)
+    work = _checked(open_, database, state, work, clean=clean)
     _refuse_occupied(run, state, database, work.options, clean=clean)
     dropped = clean and state.exists
     if dry_run:
         how = "dropped first" if dropped else "as it is" if state.exists else "created"
         run.output.line(
             f"would restore {work.manifest.name} into the database {database} ({how}): "
-            f"{len(work.entries)} objects"
+            f"{len(work.archive.entries)} objects"
         )
         return
     if dropped:
         _confirm(run, work, database, state, confirm)
-        target.recreate(open_, database, work.encoding)
+        other_locale = target.recreate(open_, database, work.locale)
         run.output.notice(f"dropped and created the database {database}")
     elif not state.exists:
-        target.create(open_, database, work.encoding)
+        other_locale = target.create(open_, database, work.locale)
         run.output.notice(f"created the database {database}")
+    else:
+        other_locale = None
+    if other_locale is not None:
+        run.output.warning(
+            f"{database} has the server's own locale, so that text may sort in another order: "
+            f"{other_locale}"
+        )
     with open_(database) as connection:
-        perform(run, connection, work, None if dropped else state.comment)
+        perform(
+            run, connection, work, lambda: open_(database),
+            comment=None if dropped else state.comment, made=not state.exists,
+        )  # fmt: skip
 
 
-def _check(open_: Open, database: str, state: State, work: Work) -> None:
-    """Refuse what can be known to fail, before anything changes."""
-    from agentdb_cli.backups import ownership, preflight, target
+def _checked(open_: Open, database: str, state: State, work: Work, *, clean: bool) -> Work:
+    """Refuse what can be known to fail, before anything changes; the work as this server takes it.
+
+    Raises:
+        AgentdbError: something is in the way.
+    """
+    from agentdb_cli.backups import preflight, source, target
 
     with open_(database) if state.exists else target.beside(open_, database) as connection:
         preflight.check_server(connection, work.manifest)
-        options = work.options
-        if options.content == "data":
+        work = work.reaching(connection)
+        if work.options.content == "data":
             target.check_for_rows(connection, work.tables)
-            return
-        needed = ownership.roles(work.script, owned=options.owner, granted=options.privileges)
-        unknown = sorted(options.owners.keys() - needed)
-        if unknown:
-            raise SettingsError(
-                f"--owner {unknown[0]}=…: nothing in the backup belongs to {unknown[0]}",
-                hint=f"roles in it: {', '.join(sorted(needed)) or 'none'}",
-            )
-        renamed = frozenset(options.owners.get(role, role) for role in needed)
-        if lacking := ownership.missing(connection, renamed):
-            raise preflight.missing_roles(lacking)
+        else:
+            present = source.extensions(connection) if state.exists and not clean else ()
+            preflight.check_extension_rights(connection, work.manifest, {"plpgsql", *present})
+            _check_definitions(connection, work)
+    return work
+
+
+def _check_definitions(connection: Connection, work: Work) -> None:
+    """Refuse what names roles and tablespaces that the server does not have.
+
+    Raises:
+        AgentdbError: some are missing, or --owner names one that is not in the backup.
+    """
+    from agentdb_cli.backups import ownership, preflight
+
+    options, script = work.options, work.archive.script
+    if options.tablespaces:
+        preflight.check_tablespaces(connection, script, work.properties.tablespace)
+    needed = ownership.roles(script, owned=options.owner, granted=options.privileges)
+    unknown = sorted(options.owners.keys() - needed - work.properties.roles)
+    if unknown:
+        raise SettingsError(
+            f"--owner {unknown[0]}=…: nothing in the backup belongs to {unknown[0]}",
+            hint=f"roles in it: {', '.join(sorted(needed)) or 'none'}",
+        )
+    renamed = frozenset(options.owners.get(role, role) for role in needed)
+    if lacking := ownership.missing(connection, renamed):
+        raise preflight.missing_roles(lacking)
 
 
 def _refuse_occupied(

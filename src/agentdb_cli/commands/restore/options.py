@@ -30,6 +30,7 @@ def options_of(
     data_only: bool,
     no_owner: bool,
     no_privileges: bool,
+    no_tablespaces: bool,
     owners: Sequence[str],
     role: str | None,
 ) -> Options:
@@ -57,6 +58,7 @@ def options_of(
         content="schema" if schema_only else "data" if data_only else "all",
         owner=not no_owner,
         privileges=not no_privileges,
+        tablespaces=not no_tablespaces,
         owners=mapping,
         role=role,
     )

@@ -1,11 +1,10 @@
-"""The steps of `agentdb restore`: open the backup, reach the server, restore, compare."""
+"""What `agentdb restore` is to do: the backup that is opened, and the server that it goes to."""
 
 from __future__ import annotations
 
 import re
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from getpass import getpass
 from pathlib import Path
@@ -13,37 +12,63 @@ from typing import TYPE_CHECKING
 
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.errors import AgentdbError, SettingsError
+from agentdb_cli.postgres.quoting import identifier
 
 if TYPE_CHECKING:
-    from agentdb_cli.backups.compare import Difference, Expected
-    from agentdb_cli.backups.contents import Entry
+    from agentdb_cli.backups.compare import Expected
     from agentdb_cli.backups.manifest import Manifest, Table
-    from agentdb_cli.backups.restore import Options
+    from agentdb_cli.backups.properties import Properties
+    from agentdb_cli.backups.restore import Archive, Options
     from agentdb_cli.backups.target import Open
     from agentdb_cli.postgres.connect import Connection
-    from agentdb_cli.postgres.programs import Programs
 
-_STOPPED = {"stopped by SIGTERM": 143, "stopped by SIGINT": 130}
 _ENCODING = re.compile(r"^SET client_encoding = '(\w+)';$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be restored, and what with."""
+    """What is to be restored, and how.
 
-    data: Path
-    manifest: Manifest
-    programs: Programs
-    entries: Sequence[Entry]
-    script: str
+    Attributes:
+        whole: whether everything of the backup is, and not chosen tables alone.
+        properties: of the database that the backup was made of.
+    """
+
+    archive: Archive
     whole: bool
     options: Options
+    properties: Properties
+
+    def reaching(self, connection: Connection) -> Work:
+        """The same with programs that can connect as a connection does.
+
+        Raises:
+            AgentdbError: there are none.
+        """
+        from agentdb_cli.postgres import programs
+
+        if not programs.uses_tls(connection):
+            return self
+        found = programs.find(_major(self.manifest), ("pg_restore",), tls=True)
+        return replace(self, archive=replace(self.archive, programs=found))
 
     @property
-    def encoding(self) -> str:
-        """The encoding of the database that was dumped."""
-        match = _ENCODING.search(self.script)
-        return match[1] if match else "UTF8"
+    def manifest(self) -> Manifest:
+        """What is known of the backup."""
+        return self.archive.manifest
+
+    @property
+    def locale(self) -> str:
+        """Encoding, locale and tablespace of the source, as CREATE DATABASE takes them."""
+        match = _ENCODING.search(self.archive.script)
+        found = self.properties.locale or f"ENCODING = '{match[1] if match else 'UTF8'}'"
+        own = self.properties.tablespace if self.options.tablespaces else None
+        return found if own is None else f"{found} TABLESPACE = {identifier(own)}"
+
+    @property
+    def gives_properties(self) -> bool:
+        """Whether the database gets what its source had as a whole: settings, privileges …"""
+        return self.whole and self.manifest.selection is None and self.options.content != "data"
 
     @property
     def expected(self) -> Expected:
@@ -53,8 +78,8 @@ class Work:
         content = self.options.content
         return Expected(
             self.manifest,
-            self.entries,
-            self.script,
+            self.archive.entries,
+            self.archive.script,
             whole=self.whole,
             rows=content != "schema",
             definitions=content != "data",
@@ -74,8 +99,9 @@ def open_backup(
     Raises:
         AgentdbError: there is none, it is damaged, or it has not what was asked for.
     """
-    from agentdb_cli.backups import catalog, contents, files
+    from agentdb_cli.backups import catalog, contents, files, partial, properties
     from agentdb_cli.backups.manifest import DATA
+    from agentdb_cli.backups.restore import Archive
     from agentdb_cli.commands.backup.options import directory_of
     from agentdb_cli.postgres import programs
 
@@ -94,17 +120,26 @@ def open_backup(
             hint="agentdb backup list shows the others",
         )
     options = _within(manifest, options)
-    found = programs.find(int(manifest.program.split(".")[0]), ("pg_restore",))
-    data = backup.directory / DATA
-    entries = contents.read(found.path("pg_restore"), data)
+    found = programs.find(_major(manifest), ("pg_restore",))
+    pg_restore, data = found.path("pg_restore"), backup.directory / DATA
+    entries = contents.read(pg_restore, data)
     every = len(entries)
     if tables:
         entries = contents.chosen(entries, tables)
-    script = contents.definitions(found.path("pg_restore"), data, entries)
+    script = contents.definitions(pg_restore, data, entries)
     whole = len(entries) == every
     if not whole:
         run.output.notice(f"{len(entries)} of {every} objects of the backup were chosen")
-    return Work(data, manifest, found, entries, script, whole, options)
+    if manifest.selection and (strangers := partial.foreign_keys(entries, script)):
+        entries = tuple(entry for entry in entries if entry not in strangers)
+        manifest = partial.without(manifest, strangers)
+        run.output.warning(f"left out: {partial.left_out(strangers)}")
+    archive = Archive(found, data, entries, script, manifest)
+    return Work(archive, whole, options, properties.read(pg_restore, data))
+
+
+def _major(manifest: Manifest) -> int:
+    return int(manifest.program.split(".")[0])
 
 
 def _within(manifest: Manifest, options: Options) -> Options:
@@ -160,114 +195,3 @@ def server(run: Invocation, to: str) -> tuple[str, Open]:
         return connection
 
     return database, open_
-
-
-def perform(run: Invocation, connection: Connection, work: Work, comment: str | None) -> None:
-    """Restore, compare, and say what came of it.
-
-    Args:
-        comment: what the database's comment is to be again.
-
-    Raises:
-        AgentdbError: it failed or something differs.
-    """
-    from agentdb_cli.backups import target
-    from agentdb_cli.backups.compare import differences
-    from agentdb_cli.backups.restore import Stopped, restore
-    from agentdb_cli.commands.stopping import stopping
-    from agentdb_cli.render.progress import Progress
-
-    begun = time.monotonic()
-    name = work.manifest.name
-    if not target.comment(connection, target.incomplete(name)):
-        run.output.warning("the database cannot be marked as incomplete: its owner is another role")
-    with stopping() as stop, Progress(run.output) as progress:
-        progress.start("restore")
-
-        def step(what: str, done: int, total: int) -> None:
-            if (reason := stop()) is not None:
-                raise Stopped(reason)
-            progress.step("restore", what, done, total)
-
-        try:
-            restore(
-                connection, work.programs, work.data, work.entries, work.script, work.options,
-                step, stop,
-            )  # fmt: skip
-            found = differences(
-                connection, work.expected, applied(run, connection, work.manifest), step
-            )
-        except Exception as error:
-            raise _incomplete(error, connection.info.dbname, name) from error
-    target.comment(connection, comment if not found else target.different(name))
-    _show(run, connection, work, found, time.monotonic() - begun)
-
-
-def applied(run: Invocation, connection: Connection, manifest: Manifest) -> Mapping[str, int]:
-    """The last migration by pack, as the database's own history has it."""
-    from agentdb_cli.migrations import history
-
-    table = history.Table.of(run.settings.migrations.table)
-    found = {pack: history.read(connection, table, pack) for pack in manifest.packs}
-    return {pack: rows[-1].version for pack, rows in found.items() if rows}
-
-
-def _incomplete(error: Exception, database: str, name: str) -> Exception:
-    """What ended a restore, with what it has left."""
-    import psycopg
-
-    from agentdb_cli.backups.restore import Stopped
-    from agentdb_cli.postgres.connect import database_error
-
-    if isinstance(error, psycopg.Error):
-        error = database_error(error)
-    if not isinstance(error, AgentdbError):
-        return error
-    what = f"the database {database} is incomplete; do not use it"
-    hint = f"agentdb restore {name} --to {database} --clean begins again"
-    if isinstance(error, Stopped):
-        return stopped(error, what, hint)
-    return AgentdbError(f"{error.message}\n  {what}", hint=hint)
-
-
-def stopped(error: AgentdbError, what: str, hint: str | None = None) -> AgentdbError:
-    """The error of a run that a signal ended, with the exit code that a shell gives it."""
-    code = _STOPPED.get(error.message)
-    return AgentdbError(f"{error.message}\n  {what}", hint=hint, exit_code=code)
-
-
-def _show(
-    run: Invocation,
-    connection: Connection,
-    work: Work,
-    found: Sequence[Difference],
-    seconds: float,
-) -> None:
-    from agentdb_cli.postgres.connect import place
-    from agentdb_cli.render import duration
-
-    rows = [
-        {"kind": d.kind, "name": d.name, "expected": d.expected, "actual": d.actual} for d in found
-    ]
-    where, tables = place(connection), work.tables
-    if not run.output.for_people:
-        run.output.record(
-            {
-                "backup": work.manifest.name,
-                "database": where,
-                "tables": len(tables),
-                "rows": sum(table.rows or 0 for table in tables),
-                "seconds": round(seconds, 3),
-                "differences": rows,
-            }
-        )
-    elif found:
-        run.output.rows(tuple(rows[0]), rows)
-    if found:
-        count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
-        raise AgentdbError(f"{count} from the backup {work.manifest.name}, database {where}")
-    if not run.output.quiet:
-        run.output.line(
-            f"restored {work.manifest.name}: {len(tables)} tables, as the manifest says, in "
-            f"{duration(seconds)}, database {where}"
-        )

@@ -43,16 +43,20 @@ class Report:
     warning: Callable[[str], None]
 
 
-def poll(connection: Connection, relations: Mapping[int, str]) -> dict[str, Step]:
+def poll(
+    connection: Connection, relations: Mapping[int, str], builds: str = "REINDEX"
+) -> dict[str, Step]:
     """Where the commands on some tables are.
 
     Found by table, not by process: a pooler in between gives process ids of its own.
 
     Args:
         relations: the name to report under, by the OIDs of tables and their TOAST tables.
+        builds: which of the commands that build indexes: those that begin with these words.
     """
-    text = for_server(query("maintenance/progress"), connection.info.server_version // 10_000)
-    rows = connection.execute(text.encode(), {"relations": list(relations)}).fetchall()
+    text = for_server(query("catalog/progress"), connection.info.server_version // 10_000)
+    parameters = {"relations": list(relations), "builds": f"{builds}%"}
+    rows = connection.execute(text.encode(), parameters).fetchall()
     steps = {}
     for relation, phase, done, total, waits_for in rows:
         assert isinstance(relation, int)
@@ -64,20 +68,23 @@ def poll(connection: Connection, relations: Mapping[int, str]) -> dict[str, Step
 
 
 def watch(
-    connection: Connection | None, relations: Mapping[int, str], report: Report
+    connection: Connection | None,
+    relations: Mapping[int, str],
+    report: Report,
+    builds: str = "REINDEX",
 ) -> Callable[[], None]:
     """A function that reports where the commands on some tables are.
 
     Args:
         connection: to look with; without one, or when it is lost, there is nothing to report.
-        relations: as for `poll`.
+        relations, builds: as for `poll`.
     """
 
     def look() -> None:
         if connection is None or connection.broken:
             return
         try:
-            steps = poll(connection, relations)
+            steps = poll(connection, relations, builds)
         except psycopg.Error:
             return  # no progress is no reason to end what makes it
         for name, step in steps.items():

@@ -1,6 +1,6 @@
--- How far VACUUM, ANALYZE, VACUUM FULL and REINDEX have come on some tables.
+-- How far VACUUM, ANALYZE, VACUUM FULL and builds of indexes have come on some tables.
 --
--- waits_for: the session that a REINDEX CONCURRENTLY waits for at the moment.
+-- waits_for: the session that a CONCURRENTLY waits for at the moment.
 SELECT v.relid,
        v.phase,
        CASE WHEN v.phase IN ('vacuuming indexes', 'cleaning up indexes') -- server >= 17
@@ -40,4 +40,4 @@ SELECT x.relid,
        NULLIF(x.current_locker_pid, 0)::int
 FROM pg_catalog.pg_stat_progress_create_index AS x
 WHERE x.relid = ANY (%(relations)s)
-  AND x.command LIKE 'REINDEX%%';
+  AND x.command LIKE %(builds)s;

@@ -18,8 +18,20 @@ from psycopg.pq.abc import PGconn, PGresult
 from agentdb_cli.errors import ServerDown
 from agentdb_cli.postgres.connect import Connection
 
-Answer = tuple[str | None, ...] | psycopg.Error
-"""The first row of a query as text, or why there is none."""
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a query returned, each cell as text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+
+
+Answer = Table | psycopg.Error
+"""What a query returned, or why there is nothing."""
+
+Row = tuple[str | None, ...] | psycopg.Error
+"""The first row of a query, each cell as text, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +39,20 @@ class Answers:
     """What the server said.
 
     Attributes:
-        rows: an answer for each query, in their order.
+        tables: an answer for each query, in their order.
         first_at: when the first one arrived, by `time.monotonic`.
     """
 
-    rows: tuple[Answer, ...]
+    tables: tuple[Answer, ...]
     first_at: float
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The first row of each answer."""
+        return tuple(
+            answer if isinstance(answer, psycopg.Error) else (*answer.rows, (None, "no row"))[0]
+            for answer in self.tables
+        )
 
 
 def ask(connection: Connection, texts: Sequence[str], *, timeout: float, started: float) -> Answers:
@@ -85,10 +105,18 @@ def _exchange(
 def _answer(result: Any) -> Answer:
     if result.status != ExecStatus.TUPLES_OK:
         return psycopg.errors.error_from_result(result)
-    if not result.ntuples:
-        return (None, "no row")
-    cells = (result.get_value(0, column) for column in range(result.nfields))
-    return tuple(None if cell is None else cell.decode() for cell in cells)
+    columns = range(result.nfields)
+    return Table(
+        tuple(str((result.fname(column) or b"").decode()) for column in columns),
+        tuple(
+            tuple(_text(result.get_value(row, column)) for column in columns)
+            for row in range(result.ntuples)
+        ),
+    )
+
+
+def _text(cell: bytes | None) -> str | None:
+    return None if cell is None else cell.decode()
 
 
 def _bounded(generator: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:

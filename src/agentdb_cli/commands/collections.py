@@ -1,0 +1,62 @@
+"""Which collections a database has: those of its packs and of agentdb.toml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentdb_cli.commands.invocation import Invocation
+from agentdb_cli.commands.policies import packs_of
+from agentdb_cli.errors import AgentdbError
+
+if TYPE_CHECKING:
+    from agentdb_cli.packs import Collection
+    from agentdb_cli.postgres.connect import Connection
+    from agentdb_cli.vectors.collections import Located
+
+
+def of_database(run: Invocation, connection: Connection) -> tuple[Collection, ...]:
+    """All collections that were declared; those of packs completed by the user's own.
+
+    Raises:
+        SettingsError: a declaration is incomplete.
+    """
+    from agentdb_cli.packs import collections_of
+
+    found: dict[str, Collection] = {}
+    own = dict(run.settings.catalog.get("collections", {}))
+    for pack in packs_of(run, connection):
+        entries = pack.content.get("collections", {})
+        for name, entry in entries.items():
+            over = own.pop(name, {})
+            source = f"agentdb.toml over pack {pack.name}" if over else f"pack {pack.name}"
+            (found[name],) = collections_of({name: {**entry, **over}}, source)
+    found.update((each.name, each) for each in collections_of(own, "agentdb.toml"))
+    return tuple(found.values())
+
+
+def discovered(connection: Connection) -> tuple[Collection, ...]:
+    """What looks like a collection in a database for which nobody declared any."""
+    from agentdb_cli.packs import collections_of
+    from agentdb_cli.postgres.discover import discover
+
+    return collections_of(discover(connection).collections, "found in the database")
+
+
+def chosen(run: Invocation, connection: Connection, name: str | None) -> Located:
+    """The collection that `--collection` names, or the only one, with what the server knows.
+
+    In a database without any that was declared, those that are found there will do.
+
+    Raises:
+        AgentdbError: there is none, or it cannot be used.
+    """
+    from agentdb_cli.vectors.collections import locate, named
+
+    declared = of_database(run, connection) or discovered(connection)
+    if not declared:
+        raise AgentdbError(
+            "this database has no collection: no table with a vector column, a key and text",
+            hint="agentdb inspect vector-columns shows what there is;"
+            " [collections.NAME] in agentdb.toml declares one",
+        )
+    return locate(connection, named(declared, name))
