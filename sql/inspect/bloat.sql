@@ -68,6 +68,7 @@ tables AS MATERIALIZED (
     LEFT JOIN pg_catalog.pg_stat_all_tables AS s ON s.relid = c.oid
     CROSS JOIN page AS p
     WHERE c.relkind IN ('r', 'm')
+      -- large: AND (c.relpages >= 128 OR pg_catalog.pg_stat_get_live_tuples(c.oid) > 10000)
       AND c.relpersistence <> 't'
       AND n.nspname !~ '^pg_'
       AND n.nspname <> 'information_schema'
@@ -215,6 +216,7 @@ entries AS (
         WHERE a.attrelid = i.indexrelid
     ) AS k
     WHERE i.indisvalid
+      -- large: AND (c.relpages >= 128 OR pg_catalog.pg_stat_get_live_tuples(i.indrelid) > 10000)
 ),
 keys AS (
     SELECT e.oid,

@@ -23,6 +23,7 @@ WITH keys AS (
     JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE k.contype = 'f'
+      -- large: AND (c.relkind = 'p' OR c.relpages >= 128 OR pg_catalog.pg_stat_get_live_tuples(c.oid) > 10000)
       -- those of partitions follow from the parent's
       AND k.conparentid = 0
       AND n.nspname !~ '^pg_'
@@ -72,17 +73,19 @@ FROM missing AS m
 JOIN pg_catalog.pg_class AS r ON r.oid = m.confrelid
 JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
 CROSS JOIN LATERAL (
+    WITH RECURSIVE members AS (
+        SELECT m.conrelid AS oid
+        UNION ALL
+        SELECT i.inhrelid
+        FROM members AS p
+        JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.oid
+        WHERE m.relkind = 'p'
+    )
     SELECT pg_catalog.sum(c.reltuples) FILTER (
-               WHERE c.reltuples >= 0 AND c.relpages > 0
+               WHERE c.reltuples >= 0 AND c.relpages > 0 AND c.relkind = 'r'
            )::bigint AS rows,
            pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::bigint AS size
-    FROM pg_catalog.pg_class AS c
-    WHERE c.oid = m.conrelid
-       OR (
-           m.relkind = 'p'
-           AND c.relkind = 'r'
-           AND c.relispartition
-           AND pg_catalog.pg_partition_root(c.oid) = pg_catalog.pg_partition_root(m.conrelid)
-       )
+    FROM members AS p
+    JOIN pg_catalog.pg_class AS c ON c.oid = p.oid
 ) AS s
 ORDER BY s.size DESC, m.relation, m.conname;

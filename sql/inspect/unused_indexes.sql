@@ -11,14 +11,16 @@ WITH indexes AS (
     SELECT COALESCE(pg_catalog.pg_partition_root(i.indexrelid), i.indexrelid) AS root,
            c.relkind,
            pg_catalog.pg_relation_size(i.indexrelid) AS size,
-           s.idx_scan,
-           s.last_idx_scan,  -- server >= 16
-           t.n_tup_ins + t.n_tup_upd - t.n_tup_hot_upd AS writes
+           -- the views that show these join and sum up all relations first
+           pg_catalog.pg_stat_get_numscans(i.indexrelid) AS idx_scan,
+           pg_catalog.pg_stat_get_lastscan(i.indexrelid) AS last_idx_scan,  -- server >= 16
+           pg_catalog.pg_stat_get_tuples_inserted(i.indrelid)
+           + pg_catalog.pg_stat_get_tuples_updated(i.indrelid)
+           - pg_catalog.pg_stat_get_tuples_hot_updated(i.indrelid) AS writes
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-    LEFT JOIN pg_catalog.pg_stat_all_indexes AS s ON s.indexrelid = i.indexrelid
-    LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.relid = i.indrelid
     WHERE c.relkind = 'i'
+      -- large: AND (c.relpages >= 128 OR pg_catalog.pg_stat_get_live_tuples(i.indrelid) > 10000)
 ),
 counts AS (
     SELECT x.root,

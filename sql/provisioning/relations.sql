@@ -1,10 +1,18 @@
 -- Tables, views and sequences of the owner of a setup, and what its other roles may do with each.
 --
 -- $owner, $users: the roles. `granted` are pairs of role and privilege, separated by a tab.
--- What belongs to an extension or to an identity column is left out.
+-- What belongs to an extension is left out.
 SELECT n.nspname::text AS schema,
        c.relname::text AS name,
        c.relkind = 'S' AS is_sequence,
+       EXISTS (
+           SELECT
+           FROM pg_catalog.pg_depend AS d
+           WHERE d.classid = 'pg_catalog.pg_class'::regclass
+             AND d.objid = c.oid
+             AND c.relkind = 'S'
+             AND d.deptype = 'i'
+       ) AS is_identity,
        ARRAY(
            SELECT pg_catalog.concat(r.rolname, E'\t', a.privilege_type)
            FROM pg_catalog.aclexplode(c.relacl) AS a
@@ -22,6 +30,6 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
       FROM pg_catalog.pg_depend AS d
       WHERE d.classid = 'pg_catalog.pg_class'::regclass
         AND d.objid = c.oid
-        AND (d.deptype = 'e' OR (c.relkind = 'S' AND d.deptype = 'i'))
+        AND d.deptype = 'e'
   )
 ORDER BY 1, 2;

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from agentdb_cli.postgres import advisory
 from agentdb_cli.postgres.embedded.binaries import Binaries
 from agentdb_cli.postgres.quoting import identifier
 from agentdb_cli.provisioning import setup as provisioning
+from waiting import eventually
 
 Cli = Callable[..., Result]
 
@@ -135,6 +137,45 @@ def state(database: Database, made: Names) -> list[tuple]:
     return found
 
 
+def granted(database: Database, made: Names) -> list[tuple]:
+    """What the roles of a setup may do in its database, and with what is in it."""
+    with login(database, "postgres", made.database) as inside:
+        return [
+            *state(database, made),
+            *inside.execute(
+                "SELECT oid::regclass::text, array(SELECT unnest(relacl)::text ORDER BY 1)"
+                " FROM pg_class WHERE relnamespace::regnamespace::text !~ '^(pg_|information)'"
+                " ORDER BY 1"
+            ),
+        ]
+
+
+def _again(database: Database, made: Names, template: str) -> None:
+    """The database as its template is."""
+    database.execute(f"DROP DATABASE IF EXISTS {made.database} WITH (FORCE)")
+    database.execute(f"CREATE DATABASE {made.database} TEMPLATE {template} OWNER {made.owner}")
+
+
+def _ended_after(steps: int) -> Callable[..., object]:
+    """What stands in for the function that applies a plan: Ctrl-C once some steps are done."""
+    genuine, left = provisioning.apply, steps
+
+    def apply(connection: psycopg.Connection, plan: object, done: Callable) -> object:
+        if left == 0:
+            raise KeyboardInterrupt
+
+        def report(step: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            done(step)
+
+        return genuine(connection, plan, report)  # type: ignore[arg-type]
+
+    return apply
+
+
 class TestRuns:
     def test_the_second_run_changes_nothing_and_says_so(
         self, cli: Cli, database: Database, made: Names
@@ -177,25 +218,10 @@ class TestRuns:
         expected = str(state(database, whole)).replace(whole.database[3:], "…")
         steps = len(json.loads(run(cli, database, names(), "--dry-run", "-f", "json").out))
         drop(database, whole)
-        apply = provisioning.apply
         for cut in range(steps + 1):
-            found, left = names(), cut
-
-            def ended(connection: psycopg.Connection, plan: object, done: Callable) -> object:
-                if left == 0:
-                    raise KeyboardInterrupt
-
-                def report(step: object) -> None:
-                    nonlocal left
-                    left -= 1
-                    if left == 0:
-                        raise KeyboardInterrupt
-                    done(step)
-
-                return apply(connection, plan, report)
-
+            found = names()
             with monkeypatch.context() as patch:
-                patch.setattr(provisioning, "apply", ended)
+                patch.setattr(provisioning, "apply", _ended_after(cut))
                 assert run(cli, database, found).code == 130
             result = run(cli, database, found)
             assert result.code == 0, result.err
@@ -204,6 +230,32 @@ class TestRuns:
             for role, password in kept(path, found).items():
                 over_tcp(port, role, found.database, password)
             drop(database, found)
+
+    # One server is enough: the steps are the same.
+    @pytest.mark.parametrize("binaries", ["18"], indirect=True)
+    def test_narrowing_what_a_pack_says_ended_after_any_step_is_completed(
+        self, cli: Cli, database: Database, made: Names, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert run(cli, database, made).code == 0
+        info = database.connection.info
+        url = f"postgresql://{made.owner}@/{made.database}?host={info.host}&port={info.port}"
+        assert cli("migrate", "-d", url, "-q").code == 0
+        migrated = f"{made.database}_migrated"
+        database.execute(f"ALTER DATABASE {made.database} RENAME TO {migrated}")
+        try:
+            _again(database, made, migrated)
+            steps = len(json.loads(run(cli, database, made, "-f", "json").out))
+            assert steps > 8
+            expected = granted(database, made)
+            for cut in range(1, steps):
+                _again(database, made, migrated)
+                with monkeypatch.context() as patch:
+                    patch.setattr(provisioning, "apply", _ended_after(cut))
+                    assert run(cli, database, made).code == 130
+                assert run(cli, database, made).code == 0
+                assert granted(database, made) == expected, cut
+        finally:
+            database.execute(f"DROP DATABASE {migrated} WITH (FORCE)")
 
     @pytest.mark.parametrize("after", ["create the owner", "create the database", "close the"])
     def test_a_run_that_was_killed_is_completed(
@@ -425,6 +477,30 @@ class TestRoles:
         finally:
             drop(database, other)
 
+    def test_a_reader_of_tables_that_were_there_before(
+        self, cli: Cli, database: Database, made: Names
+    ) -> None:
+        first = Names(made.database, made.owner, made.app, f"{made.readonly}_first")
+        assert run(cli, database, first).code == 0
+        info = database.connection.info
+        place = f"@/{made.database}?host={info.host}&port={info.port}"
+        migrated = cli("migrate", "-d", f"postgresql://{made.owner}{place}", "--skip-unavailable")
+        assert migrated.code == 0
+        try:
+            assert run(cli, database, made).code == 0
+            assert run(cli, database, made).out.startswith("nothing to do")
+            found = cli(
+                *("health", "-d", f"postgresql://{made.readonly}{place}", "--only", "sequences")
+            )
+            assert found.code == 0, found.out
+            with login(database, made.readonly, made.database) as reader:
+                reader.execute("SELECT FROM schedule.actions_id_seq")
+                for refused in ("SELECT nextval('schedule.actions_id_seq')", "TABLE auth.users"):
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        reader.execute(refused)
+        finally:
+            drop(database, made, first.readonly)
+
     @pytest.mark.parametrize("attribute", ["SUPERUSER", "CREATEROLE", "BYPASSRLS"])
     def test_a_mighty_role_is_refused(
         self, cli: Cli, database: Database, made: Names, attribute: str
@@ -519,11 +595,60 @@ def kept(path: Path, made: Names) -> dict[str, str]:
     return found
 
 
+def _processes() -> list[str]:
+    """The command line of every process, as each account of the machine sees it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
 def over_tcp(port: int, role: str, name: str, password: str) -> None:
     psycopg.connect(host="127.0.0.1", port=port, user=role, dbname=name, password=password).close()
 
 
 class TestPasswords:
+    def test_no_process_shows_one_while_setup_runs(
+        self,
+        listening: tuple[Database, int, Path],
+        made: Names,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        database, _, log = listening
+        secret = f"chosen-{secrets.token_hex(8)}"
+        monkeypatch.setenv("AGENTDB_APP_PASSWORD", secret)
+        command = ("setup", "--admin-url", database.url, *made.options)
+        with login(database, "postgres", "postgres") as other:
+            other.execute("BEGIN")
+            other.execute("LOCK TABLE pg_catalog.pg_authid IN SHARE MODE")
+            with subprocess.Popen(
+                [sys.executable, "-m", "agentdb_cli", *command, "--yes", "--lock-timeout", "2min"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                eventually(
+                    lambda: database.value(
+                        "SELECT count(*) FROM pg_stat_activity"
+                        " WHERE wait_event_type = 'Lock' AND query ^@ 'CREATE ROLE'"
+                    ),
+                    seconds=120,
+                )
+                shown = [
+                    *_processes(),
+                    *(str(row) for row in database.execute("SELECT query FROM pg_stat_activity")),
+                ]
+                other.execute("ROLLBACK")
+                out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        found = kept(tmp_path / "home/.local/state/agentdb/pgpass", made)
+        assert set(found) == {made.owner, made.readonly}
+        assert [text for text in shown if made.database in text]  # setup itself is among them
+        for password in (secret, *found.values()):
+            assert not [text for text in (*shown, out, err, log.read_text()) if password in text]
+
     def test_generated_ones_are_in_the_file_and_nowhere_else(
         self, cli: Cli, listening: tuple[Database, int, Path], tmp_path: Path
     ) -> None:

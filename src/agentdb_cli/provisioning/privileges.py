@@ -35,11 +35,17 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table, view or sequence of the owner's."""
+    """A table, view or sequence of the owner's.
+
+    Attributes:
+        is_identity: whether it is the sequence of an identity column, to whose rows one needs
+            no privilege on it.
+    """
 
     schema: str
     name: str
     is_sequence: bool
+    is_identity: bool
     granted: list[str]
 
     def granted_to(self, role: str) -> set[str]:
@@ -223,10 +229,18 @@ def _rights(wanted: Wanted, kind: str, relation: Relation) -> tuple[Sequence[str
     if relation.schema in _schemas_of_pack(wanted) and kind in wanted.pack_roles:
         role = wanted.pack_roles[kind]
         if relation.is_sequence:
-            return (), True
+            opened = relation.schema in _declared(wanted, kind)
+            return _on_sequence(kind, opened=opened), not relation.is_identity
         given = role.get("tables", {}).get(f"{relation.schema}.{relation.name}")
         return given or role["schemas"].get(relation.schema, ()), True
+    if relation.is_identity:
+        return _on_sequence(kind, opened=True), False
     return (_SEQUENCES if relation.is_sequence else _TABLES)[kind], False
+
+
+def _on_sequence(kind: str, *, opened: bool) -> Sequence[str]:
+    """On a sequence that nobody calls: agentdb health reads how far it has come."""
+    return ("SELECT",) if kind == "readonly" and opened else ()
 
 
 def _declared(wanted: Wanted, kind: str) -> set[str]:

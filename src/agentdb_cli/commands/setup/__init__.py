@@ -12,7 +12,6 @@ import typer
 
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.registration import register
-from agentdb_cli.commands.setup import connections
 from agentdb_cli.commands.setup.passwords import Passwords
 from agentdb_cli.errors import AgentdbError, SettingsError
 
@@ -97,7 +96,7 @@ def setup(
     from agentdb_cli.postgres.connect import place
 
     passwords = Passwords(run, password_file, pgpass=pgpass, rotate=rotate, ask=not yes)
-    with connections.to_server(run) as connection:
+    with run.connect_to() as connection:
         _refuse_standby(connection)
         first, second = _preview(run, connection, wanted, rotate=rotate)
         where = place(connection)
@@ -183,7 +182,7 @@ def _preview(
     )
     if not exists:
         return server, setup.plan_new_database(connection, wanted)
-    with connections.to_database(run, connection, wanted.database) as inside:
+    with run.connect_to(wanted.database, password=connection.info.password) as inside:
         return server, setup.plan_database(inside, wanted)
 
 
@@ -239,7 +238,7 @@ def _apply(
     verifiers = passwords.verifiers(connection, wanted)
     server, _ = setup.plan_server(connection, wanted, verifiers)
     left_out = setup.apply(connection, server, report)
-    with connections.to_database(run, connection, wanted.database) as inside:
+    with run.connect_to(wanted.database, password=connection.info.password) as inside:
         left_out += setup.apply(inside, setup.plan_database(inside, wanted), report)
     return done, tuple(left_out)
 
