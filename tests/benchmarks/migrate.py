@@ -75,6 +75,23 @@ def nothing_pending(directory: Path, server: Server, peers: Peers) -> Race:
     )
 
 
+def nothing_pending_of_many(directory: Path, server: Server) -> Race:
+    """Five thousand applied files, against ten."""
+
+    def applied(count: int) -> Contender:
+        files = directory / f"applied_{count}"
+        files.mkdir(exist_ok=True)
+        for number in range(1, count + 1):
+            (files / f"{number:04d}_t.sql").write_text(_TABLE_AND_INDEX.format(number))
+        server.recreate(f"applied_{count}")
+        command = _agentdb(server.url(f"applied_{count}"), files)
+        Place(directory).time([*command[:2], "baseline", str(count), *command[2:]])
+        return Contender(f"agentdb, {count} files", command)
+
+    few = Peer("agentdb, ten files", applied(10), 1.3)
+    return Race("nothing-pending-5000", applied(5000), (few,), _SHORT_ROUNDS)
+
+
 def ten_at_once(directory: Path, server: Server) -> Check:
     """Ten runs released at the same moment on one empty database."""
 

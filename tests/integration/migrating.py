@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+from nursery import Nursery
 
 HEADER = "-- agentdb: no-transaction\n"
 _AGENTDB = [sys.executable, "-m", "agentdb_cli", "migrate", "-q"]
@@ -50,43 +51,65 @@ def run(url: str, directory: Path) -> subprocess.Popen[str]:
     )
 
 
-def kill_runs(url: str, directory: Path, runners: int, seed: int, pause: float) -> int:
+def kill_runs(url: str, directory: Path, runners: int, seed: int, pause: float) -> tuple[int, int]:
     """Many runs at once, killed at random instants and started anew, until all have ended.
+
+    Every second one that is killed is the one whose turn it is, if there is one.
 
     Args:
         pause: seconds between two kills, about.
 
     Returns:
-        How many were killed.
+        How many were killed, and how many of these in their turn.
 
     Raises:
         AssertionError: a run failed by itself.
     """
-    chance, kills = random.Random(seed), 0
-    running = [run(url, directory) for _ in range(runners)]
-    try:
+    chance, kills, in_turn = random.Random(seed), 0, 0
+    with Nursery() as nursery, psycopg.connect(url, autocommit=True) as connection:
+
+        def start(number: int) -> int:
+            named = f"{url}{'&' if '?' in url else '?'}application_name=run{number}"
+            nursery.start(number, "migrate", "-q", "-d", named, "--dir", str(directory))
+            return number
+
+        running = [start(number) for number in range(runners)]
+        started = runners
         while running:
             time.sleep(chance.uniform(0, 2 * pause))
             alive = []
-            for each in running:
-                if each.poll() is None:
-                    alive.append(each)
-                else:
-                    _, error = each.communicate()
-                    assert each.returncode == 0, error
+            for number in running:
+                status = nursery.status(number)
+                assert status in (None, 0), nursery.error(number)
+                if status is None:
+                    alive.append(number)
             running = alive
             # So that the end is reached, some day nobody is killed any more.
-            if running and kills < 4 * runners:
-                victim = running.pop(chance.randrange(len(running)))
-                victim.kill()
-                victim.communicate()
-                kills += 1
-                running.append(run(url, directory))
-    finally:
-        for each in running:
-            each.kill()
-            each.communicate()
-    return kills
+            if not running or kills >= 2 * runners:
+                continue
+            victim = chance.choice(running)
+            if kills % 2 and (holder := _holder(connection)) in running:
+                victim, in_turn = holder, in_turn + 1
+            running.remove(victim)
+            nursery.kill(victim)
+            while nursery.status(victim) is None:
+                time.sleep(0.001)
+            # It may have ended by itself just before.
+            assert nursery.status(victim) in (0, -signal.SIGKILL), nursery.error(victim)
+            kills += 1
+            running.append(start(started))
+            started += 1
+    return kills, in_turn
+
+
+def _holder(connection: psycopg.Connection) -> int:
+    """The number of the run whose turn it is; -1 for nobody's."""
+    row = connection.execute(
+        "SELECT a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+        " WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()"
+        " AND a.application_name ~ '^run\\d+$'"
+    ).fetchone()
+    return int(row[0].removeprefix("run")) if row else -1
 
 
 def check(url: str, count: int, indexes: int) -> None:

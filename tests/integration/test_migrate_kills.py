@@ -10,6 +10,7 @@ import pytest
 from conftest import Database
 
 from agentdb_cli.postgres.embedded.binaries import Binaries
+from waiting import eventually
 
 RUNNERS, FILES, CONCURRENTLY, SEEDS = 8, 40, 5, 3
 IN_EACH_OF = 10
@@ -25,7 +26,7 @@ def directory(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_runs_killed_at_random_instants(database18: Database, directory: Path, seed: int) -> None:
     migrating.write_files(directory, FILES, CONCURRENTLY)
-    kills = migrating.kill_runs(database18.url, directory, RUNNERS, seed, pause=0.2)
+    kills, _ = migrating.kill_runs(database18.url, directory, RUNNERS, seed, pause=0.02)
     assert kills  # how many are hit depends on how fast they are
     migrating.check(database18.url, FILES, CONCURRENTLY)
 
@@ -38,6 +39,7 @@ def test_the_server_killed_in_the_middle_of_each_file(binaries: Binaries, direct
         return int((cluster.layout.data / "postmaster.pid").read_text().split()[0])
 
     def restart() -> int:
+        eventually(lambda: cluster.postmaster() is None)
         cluster.start(lambda _: None)
         return postmaster()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,21 @@ def test_named_files(cli: Cli, directory: Path) -> None:
     excluded = cli("migrate", "lint", index, "--all")
     assert excluded.code == 2
     assert excluded.err.startswith("error: file names exclude --all and --dir\n")
+
+
+def test_files_that_other_tools_run_without_a_transaction(cli: Cli) -> None:
+    path = Path("db")
+    path.mkdir()
+    (path / "1_a.sql").write_text("-- migrate:up\nCREATE TABLE a (b int);\n-- migrate:down\n")
+    index = path / "2_i.sql"
+    up = "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY i ON a (b);\n"
+    index.write_text(up + "-- migrate:down\nDROP INDEX i;\n")
+    chosen = ("--rule", "not-in-transaction")
+    for named in ([index], ["--all", "--dir", path, "-d", NOBODY]):
+        assert cli("migrate", "lint", *chosen, *named).code == 0
+    index.write_text(up.replace(" transaction:false", ""))
+    result = cli("migrate", "lint", *chosen, index)
+    assert result.out.startswith("db/2_i.sql:2:1: error not-in-transaction\n")
 
 
 def test_rule_and_skip(cli: Cli, directory: Path) -> None:
@@ -255,3 +271,165 @@ def test_numbers(cli: Cli, directory: Path) -> None:
     (directory / "2_again.sql").rename(directory / f"{2**63}_x.sql")
     large = cli("migrate", "lint", "--all", "--dir", directory)
     assert large.err.startswith(f"error: migrations/{2**63}_x.sql: the number is too large\n")
+
+
+# The parts of the SARIF 2.1.0 schema (OASIS, sarif-schema-2.1.0.json) that apply here: for each
+# type its required and its other properties that agentdb writes; it allows no others.
+_LEVEL = ("none", "note", "warning", "error")
+_SARIF: dict[str, tuple[set[str], dict[str, object]]] = {
+    "log": ({"version", "runs"}, {"$schema": "uri", "version": ("2.1.0",), "runs": ["run"]}),
+    "run": (
+        {"tool"},
+        {
+            "tool": "tool",
+            "results": ["result"],
+            "columnKind": ("utf16CodeUnits", "unicodeCodePoints"),
+        },
+    ),
+    "tool": ({"driver"}, {"driver": "component"}),
+    "component": ({"name"}, {"name": "text", "version": "text", "rules": ["rule"]}),
+    "rule": (
+        {"id"},
+        {
+            "id": "text",
+            "shortDescription": "message",
+            "help": "message",
+            "defaultConfiguration": "configuration",
+        },
+    ),
+    "configuration": (set(), {"level": _LEVEL}),
+    "message": ({"text"}, {"text": "text"}),
+    "result": (
+        {"message"},
+        {
+            "ruleId": "text",
+            "ruleIndex": 0,
+            "level": _LEVEL,
+            "message": "message",
+            "locations": ["location"],
+        },
+    ),
+    "location": (set(), {"physicalLocation": "place"}),
+    "place": ({"artifactLocation"}, {"artifactLocation": "artifact", "region": "region"}),
+    "artifact": (set(), {"uri": "uri"}),
+    "region": (set(), {"startLine": 1, "startColumn": 1}),
+}
+
+
+def _conforms(value: object, wanted: object, where: str) -> None:
+    """Check a value against a type's name, [a type's name], the values or the least number."""
+    match wanted:
+        case tuple():
+            assert value in wanted, where
+        case [str(kind)]:
+            assert isinstance(value, list), where
+            for number, item in enumerate(value):
+                _conforms(item, kind, f"{where}[{number}]")
+        case int():
+            assert isinstance(value, int), where
+            assert value >= wanted, where
+        case "text":
+            assert isinstance(value, str), where
+        case "uri":  # RFC 3986: a URI or a relative reference
+            assert isinstance(value, str), where
+            assert re.fullmatch(r"(?:[\w.~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-F]{2})+", value), where
+        case str(kind):
+            required, known = _SARIF[kind]
+            assert isinstance(value, dict), where
+            assert required <= value.keys() <= known.keys(), where
+            for name, inner in value.items():
+                _conforms(inner, known[name], f"{where}.{name}")
+
+
+def test_sarif_keeps_to_its_schema(cli: Cli) -> None:
+    Path("ä {b}%.sql").write_text("DROP TABLE t;\n\\echo\n")
+    Path("c.sql").write_text("DROP TABLE t;\nSELECT 'é'; TRUNCATE v;\n-- agentdb: allow x\n")
+    absolute = Path("c.sql").absolute()
+    for files in (("ä {b}%.sql", "c.sql"), (absolute,), (Path("..", "work", "c.sql"),)):
+        result = cli("migrate", "lint", *files, "-f", "sarif")
+        log = json.loads(result.out)
+        assert len(log["runs"][0]["results"]) >= 3
+        _conforms(log, "log", "log")
+        for found in log["runs"][0]["results"]:
+            assert (
+                log["runs"][0]["tool"]["driver"]["rules"][found["ruleIndex"]]["id"]
+                == (found["ruleId"])
+            )
+
+
+# --- Settings --------------------------------------------------------------------
+
+
+def test_settings_switch_rules_off(cli: Cli, directory: Path) -> None:
+    args = ("migrate", "lint", "--all", "--dir", directory)
+    Path("agentdb.toml").write_text('[lint]\nskip = ["index-without-concurrently"]\n')
+    assert cli(*args) == Result(0, "nothing found in 2 files\n", "")
+    assert cli(*args, "--rule", "index-without-concurrently").code == 1
+    assert cli(*args, "--skip", "truncate").code == 0
+
+
+def test_settings_of_an_environment(cli: Cli, directory: Path) -> None:
+    args = ("migrate", "lint", "--all", "--dir", directory)
+    Path("agentdb.toml").write_text(
+        'url = "postgresql://h/d"\n[lint]\nskip = ["index-without-concurrently"]\n'
+        '[environments.strict]\nurl = "postgresql://h/d"\nlint = { skip = [] }\n'
+    )
+    assert cli(*args).code == 0
+    assert cli(*args, "--env", "strict").code == 1
+
+
+def test_settings_leave_files_out(cli: Cli, directory: Path) -> None:
+    args = ("migrate", "lint", "--all", "--dir", directory)
+    Path("agentdb.toml").write_text('[lint]\nignore = ["migrations/002_*"]\n')
+    result = cli(*args)
+    assert result == Result(0, "nothing found in 1 file\n", "1 file left out: ignore in [lint]\n")
+    assert cli("migrate", "lint", directory / "002_index.sql").code == 0
+    Path("agentdb.toml").write_text('[lint]\nignore = ["002_*"]\n')
+    assert cli(*args).code == 1
+    # What a file that is left out makes is known all the same.
+    Path("agentdb.toml").write_text('[lint]\nignore = ["*/001_*"]\n')
+    both = (directory / "001_users.sql", directory / "002_index.sql")
+    assert cli("migrate", "lint", *both).out == "nothing found in 1 file\n"
+
+
+def test_patterns_count_from_the_settings_file(cli: Cli, directory: Path) -> None:
+    Path("agentdb.toml").write_text('[lint]\nignore = ["migrations/*"]\n')
+    settings = Path("agentdb.toml").absolute()
+    os.chdir(directory)
+    assert cli("migrate", "lint", "002_index.sql", "--config", settings).code == 0
+    whole = f"{Path.cwd().as_posix()}/002*"
+    settings.write_text(f'[lint]\nignore = ["{whole}"]\n')
+    assert cli("migrate", "lint", "002_index.sql").code == 0
+
+
+def test_a_rule_in_the_settings_that_is_none(cli: Cli, directory: Path) -> None:
+    Path("agentdb.toml").write_text('[lint]\nskip = ["drop-tabel"]\n')
+    result = cli("migrate", "lint", "--all", "--dir", directory)
+    assert result.code == 2
+    assert result.err.splitlines()[0] == (
+        f"error: skip in [lint] of {Path('agentdb.toml').absolute()}: "
+        "there is no rule 'drop-tabel'; did you mean 'drop-table'?"
+    )
+    Path("agentdb.toml").write_text('[lint]\nskipp = ["drop-table"]\n')
+    result = cli("migrate", "lint", "--all", "--dir", directory)
+    assert result.err.splitlines() == [
+        f"error: {Path('agentdb.toml').absolute()}, line 2: unknown key 'lint.skipp'; "
+        "did you mean 'skip'?",
+        "hint: known keys here: ignore, skip",
+    ]
+    Path("agentdb.toml").write_text("[lint]\nignore = 'x'\n")
+    assert cli("migrate", "lint", "--all").err.startswith(
+        f"error: {Path('agentdb.toml').absolute()}, line 2: 'lint.ignore' must be a list of strings"
+    )
+
+
+def test_settings_that_leave_no_rule(cli: Cli, directory: Path) -> None:
+    from agentdb_cli.migrations.lint.rules import RULES
+
+    Path("agentdb.toml").write_text(f"[lint]\nskip = {list(RULES)}\n")
+    result = cli("migrate", "lint", "--all", "--dir", directory)
+    assert (result.code, result.err) == (
+        2,
+        f"error: --rule, --skip and skip in [lint] of {Path('agentdb.toml').absolute()} "
+        "leave no rule to look for\n",
+    )

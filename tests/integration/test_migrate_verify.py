@@ -99,3 +99,63 @@ def test_a_database_without_history(cli: Cli, database18: Database) -> None:
     assert result.code == 0
     assert result.out.startswith("0 applied and unchanged, 1 pending, ")
     assert database18.value("SELECT to_regclass('agentdb_migrations')") is None
+
+
+# --- Half done -----------------------------------------------------------------
+
+
+@pytest.fixture
+def half_done(cli: Cli, applied: tuple[object, ...]) -> tuple[object, ...]:
+    """Besides, a file without a transaction of which the second statement failed."""
+    Path("m/040_half.sql").write_text(
+        "-- agentdb: no-transaction\nCREATE TABLE once ();\nSELECT 1 / 0;\n"
+    )
+    assert cli("migrate", *applied).code == 1
+    return applied
+
+
+def test_a_half_done_file_is_named(cli: Cli, half_done: tuple[object, ...]) -> None:
+    result = cli("migrate", "verify", *half_done, "-f", "json")
+    assert result.code == 1
+    assert json.loads(result.out) == [
+        {
+            "version": 40,
+            "migration": "040_half",
+            "state": "failed",
+            "detail": "failed at statement 2 (division by zero)",
+        }
+    ]
+    error, hint = result.err.splitlines()
+    assert error.startswith("error: 1 migration is half done, database postgresql://")
+    assert hint == (
+        "hint: agentdb migrate goes on where it was, once what the error names is mended"
+    )
+    assert "040_half" in cli("migrate", "verify", *half_done).out
+
+
+def test_a_half_done_file_that_was_changed(cli: Cli, half_done: tuple[object, ...]) -> None:
+    Path("m/040_half.sql").write_text("-- agentdb: no-transaction\nSELECT 2;\nSELECT 3;\n")
+    [row] = json.loads(cli("migrate", "verify", *half_done, "-f", "json").out)
+    assert row["detail"] == (
+        "failed at statement 2 (division by zero), "
+        "and statement 1 of the file is not the one that was completed"
+    )
+
+
+def test_a_half_done_file_that_is_gone(cli: Cli, half_done: tuple[object, ...]) -> None:
+    Path("m/040_half.sql").unlink()
+    Path("m/010_x.sql").unlink()
+    result = cli("migrate", "verify", *half_done, "-f", "json")
+    assert [(row["migration"], row["detail"]) for row in json.loads(result.out)] == [
+        ("010_x", "applied, without a file"),
+        ("040_half", "failed at statement 2 (division by zero), and has no file any more"),
+    ]
+    assert result.err.startswith("error: 1 migration contradicts the history, 1 half done, ")
+
+
+def test_once_it_is_done_all_is_well(cli: Cli, half_done: tuple[object, ...]) -> None:
+    Path("m/040_half.sql").write_text(
+        "-- agentdb: no-transaction\nCREATE TABLE once ();\nSELECT 1;\n"
+    )
+    assert cli("migrate", *half_done).code == 0
+    assert cli("migrate", "verify", *half_done).code == 0

@@ -9,15 +9,21 @@ import pytest
 from agentdb_cli import packs
 from agentdb_cli.errors import MigrationError, SettingsError
 from agentdb_cli.migrations import statements
+from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.lint import check
 from agentdb_cli.migrations.lint.check import Source
 from agentdb_cli.migrations.lint.rules import RULES, chosen
 from agentdb_cli.migrations.lint.tokens import Kind, tokenize
 
 
+def script(name: str, text: str, *, together: bool = True, judged: bool = True) -> Source:
+    """A script as it is read from a file of that name."""
+    return Source(MigrationFile(0, name, Path(), name, text.encode(), ""), together, judged)
+
+
 def found(*texts: str, only: tuple[str, ...] = (), name: str = "001_x.sql") -> list[str]:
     """The names of the rules that scripts break, the scripts run in one go."""
-    sources = [Source(Path(name), text) for text in texts]
+    sources = [script(name, text) for text in texts]
     return [f.rule.name for f in check.check(sources, chosen(only, ()), {"dims": 3072})]
 
 
@@ -251,9 +257,9 @@ def test_a_table_of_an_earlier_file_of_the_run_is_fresh() -> None:
 
 
 def test_a_run_of_its_own_finds_the_table_in_use() -> None:
-    first = Source(Path("1_a.sql"), "CREATE TABLE t (a varchar(10), b vector(3072))", judged=False)
+    first = script("1_a.sql", "CREATE TABLE t (a varchar(10), b vector(3072))", judged=False)
     text = "CREATE INDEX ON t (a); CREATE INDEX ON t USING hnsw (b vector_l2_ops)"
-    second = Source(Path("2_b.sql"), text, together=False)
+    second = script("2_b.sql", text, together=False)
     rules = [f.rule.name for f in check.check([first, second], chosen((), ()), {})]
     assert rules == [
         "index-without-concurrently", "index-without-concurrently", "too-many-dimensions"
@@ -276,8 +282,8 @@ def test_a_run_of_its_own_finds_the_table_in_use() -> None:
     ],
 )
 def test_a_type_that_files_tell_decides(before: str, after: str, rewrites: bool) -> None:
-    first = Source(Path("1_a.sql"), f"CREATE TABLE t (a {before})")
-    second = Source(Path("2_b.sql"), f"ALTER TABLE t ALTER a TYPE {after}", together=False)
+    first = script("1_a.sql", f"CREATE TABLE t (a {before})")
+    second = script("2_b.sql", f"ALTER TABLE t ALTER a TYPE {after}", together=False)
     findings = check.check([first, second], chosen((), ()), {})
     assert [f.rule.name for f in findings] == ["change-column-type"] * rewrites
 
@@ -342,7 +348,7 @@ def test_allow_needs_a_reason_and_a_rule() -> None:
         "allow-without-reason", "drop-table"
     ]  # fmt: skip
     assert found("-- agentdb: allow\nSELECT 1") == ["allow-unknown-rule"]
-    sources = [Source(Path("x.sql"), "-- agentdb: allow drop-tabel old\nDROP TABLE a")]
+    sources = [script("x.sql", "-- agentdb: allow drop-tabel old\nDROP TABLE a")]
     first, second = check.check(sources, chosen((), ()), {})
     assert first.reason == "there is no rule 'drop-tabel'; did you mean 'drop-table'?"
     assert second.rule.name == "drop-table"
@@ -358,14 +364,14 @@ def test_allow_in_a_string_or_block_comment_is_none() -> None:
 
 def test_a_finding_says_where() -> None:
     text = "-- é\nSELECT 'ö';  ALTER TABLE t\n    ADD COLUMN a int,\n    DROP COLUMN b;\n"
-    (finding,) = check.check([Source(Path("001_x.sql"), text)], chosen((), ()), {})
+    (finding,) = check.check([script("001_x.sql", text)], chosen((), ()), {})
     assert (finding.line, finding.column) == (4, 5)
     assert finding.statement == "ALTER TABLE t ADD COLUMN a int, DROP COLUMN b"
 
 
 def test_a_long_statement_is_shortened() -> None:
     text = f"DROP TABLE {', '.join(f'table_{i}' for i in range(99))}"
-    (finding,) = check.check([Source(Path("001_x.sql"), text)], chosen((), ()), {})
+    (finding,) = check.check([script("001_x.sql", text)], chosen((), ()), {})
     assert len(finding.statement) <= 100
     assert finding.statement.endswith("…")
 
@@ -381,7 +387,7 @@ def test_choice_of_rules() -> None:
 def test_a_script_of_data_is_refused() -> None:
     text = "SELECT 1;" + " " * check.LARGEST
     with pytest.raises(MigrationError, match="too large to read: 1,000,009 characters"):
-        check.check([Source(Path("001_x.sql"), text)], chosen((), ()), {})
+        check.check([script("001_x.sql", text)], chosen((), ()), {})
 
 
 # --- Tokens ---------------------------------------------------------------------

@@ -111,13 +111,27 @@ def _others(settings: Settings) -> dict[str, object]:
         "environment": settings.environment or "none",
         "pack": settings.pack,
         "schema": settings.schema or "public, or the pack's own",
-        "migrations": settings.migrations.directory or f"those of pack {settings.pack}",
+        "migrations": _migrations(settings),
         "history_table": settings.migrations.table,
         "variables": dict(settings.variables),
         "connect_timeout": _time(connection.connect_timeout),
         "lock_timeout": _time(connection.lock_timeout),
         "statement_timeout": _time(connection.statement_timeout),
     }
+
+
+def _migrations(settings: Settings) -> str:
+    """Where the migrations are, and the tool for which they are written."""
+    directory = settings.migrations.directory
+    if directory is None:
+        return f"those of pack {settings.pack}"
+    from agentdb_cli.migrations import files, foreign
+
+    try:
+        format = foreign.recognise(files.read(directory))
+    except AgentdbError as error:
+        return f"{directory} ({error.message})"
+    return f"{directory} ({format} files)"
 
 
 def _time(milliseconds: int) -> str:

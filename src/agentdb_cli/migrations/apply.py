@@ -55,7 +55,7 @@ class Applier:
         """Apply one file in a transaction.
 
         Returns:
-            None if another run has applied it meanwhile.
+            None if another run has applied (or undone) it meanwhile.
 
         Raises:
             MigrationError: the server refused it, and nothing of it was kept;
@@ -146,11 +146,13 @@ class Applier:
             self._roll_back()
             raise
         except psycopg.OperationalError as error:
-            kept = "agentdb migrate goes on where it was" if prepared.steps else (
-                "a file is applied as a whole or not at all"
+            command = "agentdb migrate down" if prepared.undoes else "agentdb migrate"
+            doing = "undone" if prepared.undoes else "applied"
+            kept = f"{command} goes on where it was" if prepared.steps else (
+                f"a file is {doing} as a whole or not at all"
             )  # fmt: skip
             raise MigrationError(
-                f"the connection was lost while {prepared.file.label} was applied: {error}",
+                f"the connection was lost while {prepared.file.label} was {doing}: {error}",
                 hint=f"agentdb migrate status shows whether the server completed it; {kept}",
             ) from error
 
@@ -172,14 +174,15 @@ class Applier:
         return statements + placing(self.job, prepared, "SET LOCAL")
 
     def _alone(self, prepared: Prepared) -> str:
-        """Takes the lock for this transaction, and looks whether the file is still pending."""
+        """Takes the lock for this transaction, and looks whether there still is something to do."""
+        there = "NOT EXISTS" if prepared.undoes else "EXISTS"
         recorded = (
             f"SELECT FROM {self.job.table.quoted}"
             f" WHERE pack = {literal(self.job.pack)} AND version = {prepared.file.version}"
         )
         return (
             f"DO $agentdb$BEGIN IF NOT {advisory.condition(self.turn.name)} THEN"
-            f" RAISE SQLSTATE '{_BUSY}'; END IF; IF EXISTS ({recorded}) THEN"
+            f" RAISE SQLSTATE '{_BUSY}'; END IF; IF {there} ({recorded}) THEN"
             f" RAISE SQLSTATE '{_APPLIED}'; END IF; END$agentdb$"
         )
 
@@ -190,7 +193,8 @@ class Applier:
         from agentdb_cli.migrations import history
 
         rows = history.read(self.connection, self.job.table, self.job.pack)
-        return any(row.version == prepared.file.version for row in rows)
+        recorded = any(row.version == prepared.file.version for row in rows)
+        return recorded != prepared.undoes
 
 
 def placing(job: Job, prepared: Prepared, set_: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from agentdb_cli.errors import MigrationError
 from agentdb_cli.migrations import history, runner
 from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.job import Job
@@ -11,6 +12,7 @@ from agentdb_cli.migrations.lock import only_run
 from agentdb_cli.migrations.prepare import prepare
 from agentdb_cli.migrations.unfinished import Ledger
 from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.settings.keys import Scalar
 
 
 def up_to(job: Job, version: int) -> tuple[MigrationFile, ...]:
@@ -46,8 +48,16 @@ def record(
         new = unrecorded(connection, job, files)
         with connection.transaction():
             for file in new:
-                used = prepare(file, job.variables).body.used
+                used = _used(file, job)
                 connection.execute(history.insertion(job.table, job.pack, file, used).encode())
                 if begun_before:
                     connection.execute(Ledger(connection, job, file).dropped().encode())
     return new
+
+
+def _used(file: MigrationFile, job: Job) -> Mapping[str, Scalar]:
+    """The variables of a file; none of one that only another tool can run, as it has."""
+    try:
+        return prepare(file, job.variables).body.used
+    except MigrationError:
+        return {}

@@ -101,7 +101,7 @@ def _without_gaps(pieces: list[str]) -> str:
 
 def _pg_dump(connection: Connection, lock_timeout: int, without: Table) -> str:
     major = connection.info.server_version // 10_000
-    found = programs.find(major, ["pg_dump"])
+    found = programs.find(major, ["pg_dump"], tls=programs.uses_tls(connection))
     done = subprocess.run(
         [
             found.path("pg_dump"),

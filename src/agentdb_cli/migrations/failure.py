@@ -165,7 +165,8 @@ def _statement_line(prepared: Prepared, offset: int) -> list[str]:
 def _hint(error: psycopg.Error, place: Where, before: int) -> str:
     prepared, kept = place.prepared, place.kept
     if before:
-        kept += f"; the {before} before it stay{'s' if before == 1 else ''} applied"
+        done = "undone" if prepared.undoes else "applied"
+        kept += f"; the {before} before it stay{'s' if before == 1 else ''} {done}"
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return f"{kept}. Another session holds a lock on it: run again, or raise {place.patience}"
     if isinstance(error, _NEEDS_NO_TRANSACTION):
@@ -175,4 +176,5 @@ def _hint(error: psycopg.Error, place: Where, before: int) -> str:
             names = "; ".join(f"CREATE EXTENSION {name}" for name in prepared.extensions)
             return f"{kept}. An administrator must run {names} in this database once"
         return f"{kept}. Run it as a role that may do this, or have the right granted"
-    return f"{kept}. Mend the file, then run agentdb migrate again"
+    command = "agentdb migrate down" if prepared.undoes else "agentdb migrate"
+    return f"{kept}. Mend the file, then run {command} again"

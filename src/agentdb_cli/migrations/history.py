@@ -25,6 +25,10 @@ LOCAL_PACK = "local"
 """The pack of files that come from a directory of the user's own."""
 
 
+UNDOING = "undoing "
+"""Stands before the checksum of a migration of which some statements have been undone."""
+
+
 class Table(NamedTuple):
     """The name of a tracking table."""
 
@@ -214,6 +218,12 @@ def insertion(
         "(pack, version, name, checksum, duration, tool_version, variables) "
         f"VALUES ({', '.join(values)})"
     )
+
+
+def deletion(table: Table, pack: str, version: int) -> str:
+    """The DELETE that takes a record back, to be sent in the transaction that undoes it."""
+    # Every part is quoted.
+    return f"DELETE FROM {table.quoted} WHERE pack = {literal(pack)} AND version = {version}"  # noqa: S608
 
 
 @lru_cache

@@ -13,6 +13,10 @@ from agentdb_cli.migrations.plan import Tolerance
 from agentdb_cli.settings import Settings
 from agentdb_cli.settings.keys import Scalar
 
+ATTEMPT = 1_000
+"""Milliseconds of one attempt at a lock, unless somebody says otherwise: everybody else waits
+behind it, and it is tried again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -25,7 +29,7 @@ class Job:
         variables: values for the variables in the files.
         schema: where unqualified names go, or None for the server's default.
         tolerance: what may be overlooked.
-        lock_timeout: longest wait for a lock by a statement, milliseconds.
+        lock_timeout: longest wait for a lock by a statement in one attempt, milliseconds.
         lock_wait: longest wait for another run to finish, milliseconds.
         lock_retries: how often a file is tried again that did not get a lock.
         lock_retry_time: after how long it is not tried again, milliseconds.
@@ -37,9 +41,9 @@ class Job:
     variables: Mapping[str, Scalar] = field(default_factory=dict)
     schema: str | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
-    lock_timeout: int = 5_000
+    lock_timeout: int = ATTEMPT
     lock_wait: int = 600_000
-    lock_retries: int = 10
+    lock_retries: int = 15
     lock_retry_time: int = 120_000
 
     @property
@@ -77,13 +81,14 @@ def of_directory(settings: Settings, directory: Path) -> Job:
 
 
 def _job(settings: Settings, pack: str, directory: Path) -> Job:
+    limit = settings.connection
     return Job(
         pack=pack,
         directory=files.read(directory),
         table=Table.in_force(settings),
         variables=settings.variables,
         schema=settings.schema,
-        lock_timeout=settings.connection.lock_timeout,
+        lock_timeout=limit.lock_timeout if limit.lock_timeout_chosen else ATTEMPT,
         lock_wait=settings.migrations.lock_wait,
         lock_retries=settings.migrations.lock_retries,
         lock_retry_time=settings.migrations.lock_retry_time,

@@ -1,4 +1,7 @@
-"""The next migration: two files with its number, ready to be filled in."""
+"""The next migration: its up and its down part, ready to be filled in.
+
+Named and divided as the other files of the directory are.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentdb_cli.errors import MigrationError, SettingsError
-from agentdb_cli.migrations import files
+from agentdb_cli.migrations import files, foreign
+from agentdb_cli.migrations.foreign import Format, Naming
 
-_NUMBER = re.compile(r"(\d+)([_-])")
+_NUMBER = re.compile(r"V?(\d+)(__|[_-])")
 _WIDTH = 3
 _LARGEST = 2**63 - 1  # bigint
 _LONGEST_NAME = 100
 _TIMESTAMP = "%Y%m%d%H%M%S"
+_YOYO_LETTERS = "agtdb"  # where yoyo has five at random, against two files of one number
 
 _UP = """\
 -- {label}: what it is for, in one line.
@@ -26,16 +31,21 @@ _UP = """\
 
 """
 _DOWN = "-- Undoes {label}.\n\n"
+_SECTIONS = {
+    Format.dbmate: ("-- migrate:up\n", "-- migrate:down\n"),
+    Format.goose: ("-- +goose Up\n", "-- +goose Down\n"),
+    Format.pycopg: ("-- UP\n", "-- DOWN\n"),
+}
 
 
-class Pair(NamedTuple):
-    """The two files of a migration."""
+class New(NamedTuple):
+    """A file to be written."""
 
-    up: Path
-    down: Path
+    path: Path
+    text: str
 
 
-def plan(directory: Path, name: str) -> Pair:
+def plan(directory: Path, name: str) -> tuple[New, ...]:
     """The files that a new migration of this name would have; nothing is written.
 
     The number is the next one in the width in use, or the time (UTC) where the
@@ -47,24 +57,35 @@ def plan(directory: Path, name: str) -> Pair:
             is no next number.
     """
     safe = _safe(name)
-    known = files.read(directory).files
-    label = f"{_next(known)}{safe}"
-    return Pair(directory / f"{label}.sql", directory / f"{label}.down.sql")
+    found = files.read(directory)
+    label = f"{_next(found)}{safe}"
+    up, down = _UP.format(label=label), _DOWN.format(label=label)
+    if sections := _SECTIONS.get(foreign.recognise(found)):
+        return (New(directory / f"{label}.sql", f"{sections[0]}{up}{sections[1]}{down}"),)
+    match found.naming:
+        case Naming.pairs:
+            names = f"{label}.up.sql", f"{label}.down.sql"
+        case Naming.flyway:
+            names = f"{label}.sql", f"U{label[1:]}.sql"
+        case Naming.yoyo:
+            names = f"{label}.sql", f"{label}.rollback.sql"
+        case Naming.numbered:
+            names = f"{label}.sql", f"{label}.down.sql"
+    return New(directory / names[0], up), New(directory / names[1], down)
 
 
-def write(pair: Pair) -> None:
-    """Write both files; one that exists is never overwritten.
+def write(new: tuple[New, ...]) -> None:
+    """Write all files; one that exists is never overwritten.
 
     Raises:
-        MigrationError: a file exists or cannot be written; then neither is.
+        MigrationError: a file exists or cannot be written; then none is.
     """
-    label = pair.up.stem
     written: list[Path] = []
     try:
-        for path, template in ((pair.down, _DOWN), (pair.up, _UP)):
+        for path, text in reversed(new):  # the up part last: a run may come in between
             with path.open("x", encoding="utf-8", newline="\n") as file:
                 written.append(path)
-                file.write(template.format(label=label))
+                file.write(text)
     except OSError as error:
         for path in written:
             with suppress(OSError):
@@ -93,14 +114,18 @@ def _safe(name: str) -> str:
     return safe
 
 
-def _next(known: tuple[files.MigrationFile, ...]) -> str:
-    """The next number, with what separates it from the name."""
-    if not known:
+def _next(found: files.Directory) -> str:
+    """The next number, with what stands around it before the name."""
+    if not found.files:
         return f"{1:0{_WIDTH}}_"
-    last = known[-1]
-    match = _NUMBER.match(last.path.name)
+    last = found.files[-1]
+    if found.naming is Naming.yoyo:
+        number = max(last.version + 1, int(datetime.now(UTC).strftime("%Y%m%d01")))
+        return f"{number // 100}_{number % 100:02}_{_YOYO_LETTERS}-"
+    match = _NUMBER.match(last.filename)
     assert match is not None  # files.read lets no other in
     digits, separator = match[1], match[2]
+    before = "V" if found.naming is Naming.flyway else ""
     number = last.version + 1
     if _is_time(digits):
         number = max(number, int(datetime.now(UTC).strftime(_TIMESTAMP)))
@@ -109,7 +134,7 @@ def _next(known: tuple[files.MigrationFile, ...]) -> str:
             f"{last.path} has the largest number that there is",
             hint="renumber it; nothing can come after it",
         )
-    return f"{number:0{len(digits)}}{separator}"
+    return f"{before}{number:0{len(digits)}}{separator}"
 
 
 def _is_time(digits: str) -> bool:

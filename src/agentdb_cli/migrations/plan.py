@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from agentdb_cli.errors import MigrationError
+from agentdb_cli.migrations import history
 from agentdb_cli.migrations.files import Directory, MigrationFile
 from agentdb_cli.migrations.history import Applied
 from agentdb_cli.settings.keys import Scalar
@@ -21,6 +22,7 @@ class State(StrEnum):
     pending = "pending"
     changed = "changed"  # applied, but the file is no longer the one that was
     missing = "missing"  # applied, but there is no file
+    undoing = "being undone"  # by statements of which each is committed by itself
     out_of_order = "out of order"  # pending, though a later one has been applied
 
 
@@ -55,6 +57,14 @@ def compare(directory: Directory, applied: Iterable[Applied]) -> tuple[Entry, ..
     )
 
 
+def is_nothing_to_do(directory: Directory, applied: Sequence[Applied]) -> bool:
+    """Whether all files are applied as they are, and nothing else is: in one pass over them."""
+    return len(directory.files) == len(applied) and all(
+        file.version == row.version and file.checksum == row.checksum and not row.variables
+        for file, row in zip(directory.files, applied, strict=True)
+    )
+
+
 def pending(entries: Iterable[Entry], tolerance: Tolerance) -> tuple[MigrationFile, ...]:
     """The files to apply, in order.
 
@@ -63,6 +73,7 @@ def pending(entries: Iterable[Entry], tolerance: Tolerance) -> tuple[MigrationFi
             `tolerance` does not cover; nothing has been run then.
     """
     entries = tuple(entries)
+    _refuse_undoing(entries)
     _refuse_changed(entries, tolerance)
     _refuse_missing(entries, tolerance)
     _refuse_out_of_order(entries, tolerance)
@@ -98,6 +109,9 @@ def changed_variables(
 
 
 def _entry(version: int, file: MigrationFile | None, row: Applied | None, newest: int) -> Entry:
+    if row is not None and row.checksum.startswith(history.UNDOING):
+        row = row._replace(checksum=row.checksum.removeprefix(history.UNDOING))
+        return Entry(version, file.label if file else row.label, State.undoing, file, row)
     if file is None:
         assert row is not None
         return Entry(version, row.label, State.missing, None, row)
@@ -106,6 +120,15 @@ def _entry(version: int, file: MigrationFile | None, row: Applied | None, newest
     else:
         state = State.applied if row.checksum == file.checksum else State.changed
     return Entry(version, file.label, state, file, row)
+
+
+def _refuse_undoing(entries: tuple[Entry, ...]) -> None:
+    undoing = [entry for entry in entries if entry.state is State.undoing]
+    if undoing:
+        raise MigrationError(
+            f"{undoing[0].label} is being undone, or that was broken off",
+            hint="agentdb migrate down goes on with it",
+        )
 
 
 def _refuse_changed(entries: tuple[Entry, ...], tolerance: Tolerance) -> None:
@@ -118,7 +141,7 @@ def _refuse_changed(entries: tuple[Entry, ...], tolerance: Tolerance) -> None:
             if e.applied and e.file
         ]
         raise MigrationError(
-            f"{_count(changed, 'applied migration')} changed afterwards:{_listed(lines)}",
+            f"{count(changed, 'applied migration')} changed afterwards:{listed(lines)}",
             hint="restore the files and put the change into a new migration; "
             "--allow-changed goes on if the change means nothing (a comment)",
         )
@@ -129,8 +152,8 @@ def _refuse_missing(entries: tuple[Entry, ...], tolerance: Tolerance) -> None:
     missing = [e for e in entries if e.state is State.missing and e.version not in newer]
     if missing and not tolerance.missing:
         raise MigrationError(
-            f"{_count(missing, 'applied migration')} without a file:"
-            f"{_listed(e.label for e in missing)}",
+            f"{count(missing, 'applied migration')} without a file:"
+            f"{listed(e.label for e in missing)}",
             hint="restore the files, or check --dir and --pack; --allow-missing goes on",
         )
 
@@ -141,17 +164,19 @@ def _refuse_out_of_order(entries: tuple[Entry, ...], tolerance: Tolerance) -> No
         newest = max(e.version for e in entries if e.applied is not None)
         label = next(e.label for e in entries if e.version == newest)
         raise MigrationError(
-            f"{_count(late, 'pending migration')} numbered below {label}, which is applied:"
-            f"{_listed(e.label for e in late)}",
+            f"{count(late, 'pending migration')} numbered below {label}, which is applied:"
+            f"{listed(e.label for e in late)}",
             hint="renumber them after it, or pass --out-of-order if their order does not matter",
         )
 
 
-def _count(entries: list[Entry], noun: str) -> str:
+def count(entries: Sequence[object], noun: str) -> str:
+    """`1 migration`, `2 migrations`."""
     return f"{len(entries)} {noun}{'' if len(entries) == 1 else 's'}"
 
 
-def _listed(lines: Iterable[str]) -> str:
+def listed(lines: Iterable[str]) -> str:
+    """Lines to stand below a message; the first ten of them."""
     lines = list(lines)
     shown = "".join(f"\n  {line}" for line in lines[:_SHOWN])
     more = len(lines) - _SHOWN

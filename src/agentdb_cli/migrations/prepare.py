@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from agentdb_cli.errors import MigrationError
-from agentdb_cli.migrations import alone, history
+from agentdb_cli.migrations import alone, foreign, history
 from agentdb_cli.migrations.files import MigrationFile
+from agentdb_cli.migrations.foreign import Naming
 from agentdb_cli.migrations.statements import (
     Script,
     ScriptError,
@@ -60,6 +61,7 @@ class Prepared:
         extensions: the extensions that its header says it needs.
         steps: its statements one by one, if its header says that it runs
             without a transaction.
+        undoes: whether it undoes the migration, and takes its record back.
     """
 
     file: MigrationFile
@@ -68,29 +70,45 @@ class Prepared:
     begin: str
     extensions: tuple[str, ...]
     steps: tuple[Step, ...] = ()
+    undoes: bool = False
 
     def rest(self, table: history.Table, pack: str) -> str:
         """What is sent after the opening of the transaction: the body, the tracking row, COMMIT."""
         reset = RESET if _SETS_SOMETHING.search(self.body.text) else ""
-        record = history.insertion(table, pack, self.file, self.body.used)
-        return f"{self.body.text}\n;{reset}{record};COMMIT"
+        return f"{self.body.text}\n;{reset}{self.record(table, pack)};COMMIT"
+
+    def record(self, table: history.Table, pack: str, begun: str | None = None) -> str:
+        """SQL: the migration is applied, or no longer.
+
+        Args:
+            begun: SQL for the moment from which its duration runs; else the BEGIN.
+        """
+        if self.undoes:
+            return history.deletion(table, pack, self.file.version)
+        begun = begun or "transaction_timestamp()"
+        return history.insertion(table, pack, self.file, self.body.used, begun=begun)
 
 
-def prepare(file: MigrationFile, values: Mapping[str, Scalar]) -> Prepared:
+def prepare(file: MigrationFile, values: Mapping[str, Scalar], *, undoes: bool = False) -> Prepared:
     """Check a file and fill in its variables.
+
+    Args:
+        undoes: whether it is the down part of a migration.
 
     Raises:
         MigrationError: the file cannot be applied in one transaction, is not
             lexically sound, or holds what only psql can run; the message
             names line and column.
     """
+    text = file.text
+    foreign.refuse_placeholders(file, text)
     try:
-        script = parse(file.text)
+        script = parse(text)
     except ScriptError as error:
         raise MigrationError(f"{_place(file, error.offset)}: {error.message}") from None
-    stepwise = any(name == "no-transaction" for name, _ in script.directives)
+    stepwise = runs_in_steps(file, script)
     begin, inner = ("", script.statements) if stepwise else _own_transaction(file, script)
-    if not inner:
+    if not inner and not file.is_foreign:
         raise MigrationError(
             f"{file.path} holds no SQL statement", hint="write its SQL, or remove the file"
         )
@@ -102,7 +120,22 @@ def prepare(file: MigrationFile, values: Mapping[str, Scalar]) -> Prepared:
     body = substitute(replace(script, text=text), values, str(file.path))
     needs = tuple(value for name, value in script.directives if name == "requires-extension")
     steps = (_step(script, statement, values, file) for statement in inner)
-    return Prepared(file, inner, body, begin, needs, tuple(steps) if stepwise else ())
+    if undoes:
+        needs = ()
+    return Prepared(file, inner, body, begin, needs, tuple(steps) if stepwise else (), undoes)
+
+
+def runs_in_steps(file: MigrationFile, script: Script) -> bool:
+    """Whether a file runs without a transaction.
+
+    golang-migrate and Flyway have no mark for it: there what stands alone in its
+    file runs by itself.
+    """
+    if file.no_transaction or any(name == "no-transaction" for name, _ in script.directives):
+        return True
+    return file.naming in (Naming.pairs, Naming.flyway) and [
+        alone.needs_no_transaction(statement) is not None for statement in script.statements
+    ] == [True]
 
 
 def _step(

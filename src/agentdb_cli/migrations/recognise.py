@@ -23,7 +23,8 @@ different systems share a tenth of their columns at most (id, created_at).
 # Tables in which other tools keep their history; they belong to no schema.
 _HISTORIES = frozenset(
     {"alembic_version", "_sqlx_migrations", "schema_migrations", "flyway_schema_history",
-     "goose_db_version", "agentdb_migrations", "agentdb_migrations_unfinished"}
+     "goose_db_version", "ar_internal_metadata", "_yoyo_log", "_yoyo_migration", "_yoyo_version",
+     "yoyo_lock", "agentdb_migrations", "agentdb_migrations_unfinished"}
 )  # fmt: skip
 
 Scratch = Callable[[], AbstractContextManager[Connection]]

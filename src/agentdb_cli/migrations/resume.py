@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from agentdb_cli.errors import MigrationError
-from agentdb_cli.migrations import unfinished
+from agentdb_cli.migrations import down_part, runner, unfinished
+from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.job import Job
 from agentdb_cli.migrations.lock import only_run
+from agentdb_cli.migrations.plan import State
 from agentdb_cli.migrations.prepare import Prepared, prepare
 from agentdb_cli.migrations.runner import Progress
 from agentdb_cli.postgres.connect import Connection
@@ -20,7 +22,7 @@ def resumable(connection: Connection, job: Job, version: int, number: int) -> Pr
     file = next((file for file in job.directory.files if file.version == version), None)
     if file is None:
         raise MigrationError(f"there is no migration {version} in {job.directory.path}")
-    prepared = prepare(file, job.variables)
+    prepared = _begun(connection, job, file)
     if version not in unfinished.read(connection, job) or not prepared.steps:
         raise MigrationError(
             f"{file.label} is not in the middle of its statements",
@@ -33,6 +35,14 @@ def resumable(connection: Connection, job: Job, version: int, number: int) -> Pr
             f"--from must be 1 to {count + 1}"
         )
     return prepared
+
+
+def _begun(connection: Connection, job: Job, file: MigrationFile) -> Prepared:
+    """The part of a migration that was begun: the down part of one that is being undone."""
+    entries = runner.status(connection, job)
+    if not any(e.version == file.version and e.state is State.undoing for e in entries):
+        return prepare(file, job.variables)
+    return down_part.prepared(file, job.variables)
 
 
 def resume(

@@ -47,13 +47,19 @@ def check(connection: Connection, job: Job, progress: Progress) -> tuple[Prepare
         MigrationError: files and history contradict each other, a file
             cannot work, or the server lacks an extension that a file needs.
     """
-    entries = status(connection, job)
+    applied = history.read(connection, job.table, job.pack)
+    if plan.is_nothing_to_do(job.directory, applied):
+        _warn((), job, progress)
+        return ()
+    entries = plan.compare(job.directory, applied)
     _warn(entries, job, progress)
     pending = plan.pending(entries, job.tolerance)
     if not pending:
         return ()
+    from agentdb_cli.migrations import foreign
     from agentdb_cli.migrations.prepare import prepare
 
+    foreign.recognise(job.directory)  # which refuses what is written for two tools
     prepared = tuple(prepare(file, job.variables) for file in pending)
     return _with_extensions(connection, prepared, job, progress)
 
@@ -81,12 +87,12 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
 
     done: list[Done] = []
     with (
-        _notices(connection, progress),
+        notices(connection, progress),
         only_run(connection, job, progress.notice) as turn,
         closing(Watch(connection, turn.name)) as watch,
     ):
         if not turn.held:
-            _refuse_steps(connection, prepared)
+            refuse_steps(connection, prepared)
         with turn.guarded():
             begun_before = history.create(connection, job.table)
         known = _unfinished(connection, job) if begun_before else {}
@@ -98,7 +104,7 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
             if item.file.version not in left:
                 continue
             try:
-                result = _apply(applier, item, known.get(item.file.version))
+                result = apply_one(applier, item, known.get(item.file.version))
             except KeyboardInterrupt:
                 progress.warning(f"interrupted in {item.file.label}: see agentdb migrate status")
                 raise
@@ -109,7 +115,18 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
     return done
 
 
-def _apply(applier: Applier, item: Prepared, known: Unfinished | None) -> Done | None:
+def apply_one(applier: Applier, item: Prepared, known: Unfinished | None) -> Done | None:
+    """Apply one file, or undo one, the way it wants to be.
+
+    Args:
+        known: how far a run has come that was broken off.
+
+    Returns:
+        None if another run was faster.
+
+    Raises:
+        MigrationError: it failed, or the connection was lost.
+    """
     if item.steps:
         from agentdb_cli.migrations import stepwise
 
@@ -131,7 +148,7 @@ def _unfinished(connection: Connection, job: Job) -> dict[int, Unfinished]:
     return unfinished.read(connection, job)
 
 
-def _refuse_steps(connection: Connection, files: Sequence[Prepared]) -> None:
+def refuse_steps(connection: Connection, files: Sequence[Prepared]) -> None:
     """Refuse what needs a session of its own behind a pooler."""
     stepwise = next((item for item in files if item.steps), None)
     if stepwise is not None:
@@ -194,7 +211,7 @@ def _warn(entries: Sequence[Entry], job: Job, progress: Progress) -> None:
 
 
 @contextmanager
-def _notices(connection: Connection, progress: Progress) -> Iterator[None]:
+def notices(connection: Connection, progress: Progress) -> Iterator[None]:
     """Pass on what the files RAISE, but not the server's "already exists, skipping"."""
 
     def handle(diagnostic: psycopg.errors.Diagnostic) -> None:

@@ -61,7 +61,8 @@ class _Work:
     def __post_init__(self) -> None:
         applier = self.applier
         self.connection = applier.connection
-        self.ledger = Ledger(applier.connection, applier.job, self.prepared.file)
+        prepared = self.prepared
+        self.ledger = Ledger(applier.connection, applier.job, prepared.file, undoes=prepared.undoes)
         own = "lock_timeout" in self.prepared.body.text.lower()
         self._timeout = None if own else applier.job.lock_timeout
 
@@ -216,6 +217,7 @@ class _Work:
 
     def _in_doubt(self, number: int, step: Step) -> MigrationError:
         file = self.prepared.file
+        again = "agentdb migrate down" if self.prepared.undoes else "agentdb migrate"
         line, _ = line_and_column(file.text, step.statement.start)
         first = step.statement.text.split("\n")[0][:100]
         return MigrationError(
@@ -223,7 +225,7 @@ class _Work:
             f"server completed it\n  in {file.path}, line {line}: {first}",
             hint=f"look whether it was done. If so: agentdb migrate resume {file.version} "
             f"--from {number + 1}; if not: agentdb migrate resume {file.version} --from {number}. "
-            "Then run agentdb migrate again",
+            f"Then run {again} again",
         )
 
     # --- Failures ---------------------------------------------------------------
@@ -235,6 +237,8 @@ class _Work:
         lost = is_lost(self.connection, error)
         if not lost:
             self.ledger.write(self.ledger.failed(error.diag.message_primary or str(error)))
+            if self.prepared.undoes and number == 1 and _did_nothing(step, error):
+                self.ledger.write(self.ledger.restored())
         if not lost and self._leaves and new_index.is_invalid(self.connection, self._leaves):
             left = (f"left the invalid index {self._leaves}: the next run drops it",)
         together = alone.needs_no_transaction(step.statement) is None
@@ -253,6 +257,16 @@ def _refuse_changed(prepared: Prepared, known: Unfinished) -> None:
                 hint="put it back as it was; or, if the file is right as it stands, name the "
                 f"statement to go on with: agentdb migrate resume {file.version} --from NUMBER",
             )
+
+
+def _did_nothing(step: Step, error: psycopg.Error) -> bool:
+    """Whether nothing of a failed statement was kept.
+
+    DROP INDEX CONCURRENTLY, cancelled, leaves the index invalid; what is refused
+    for its words or for want of a right (class 42) has not begun.
+    """
+    together = alone.needs_no_transaction(step.statement) is None
+    return together or (error.sqlstate or "").startswith("42")
 
 
 def _sets_session(step: Step) -> bool:

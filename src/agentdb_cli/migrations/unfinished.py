@@ -82,13 +82,18 @@ def read(connection: Connection, job: Job) -> dict[int, Unfinished]:
 class Ledger:
     """Keeps the row of one migration."""
 
-    def __init__(self, connection: Connection, job: Job, file: MigrationFile) -> None:
+    def __init__(
+        self, connection: Connection, job: Job, file: MigrationFile, *, undoes: bool = False
+    ) -> None:
         self._connection, self._job, self._file = connection, job, file
+        self._undoes = undoes
         self._table = job.table.unfinished.quoted
         self._key = f"pack = {literal(job.pack)} AND version = {file.version}"
 
     def open(self) -> None:
         """Make the row, and the table if need be; nothing is done yet.
+
+        A record that is being taken back is marked, so that no run takes it for one.
 
         Raises:
             MigrationError: the role may not.
@@ -105,6 +110,8 @@ class Ledger:
                     f"INSERT INTO {self._table} (pack, version, name, state, tool_version)"  # noqa: S608
                     f" VALUES ({values})".encode()
                 )
+                if self._undoes:
+                    self._connection.execute(self._marked(undoing=True).encode())
         except psycopg.errors.InsufficientPrivilege as error:
             user = self._connection.info.user
             raise MigrationError(
@@ -144,15 +151,18 @@ class Ledger:
         )
 
     def closed(self, prepared: Prepared) -> str:
-        """SQL: all is done; the tracking table takes over."""
-        record = history.insertion(
-            self._job.table,
-            self._job.pack,
-            self._file,
-            prepared.body.used,
-            begun=f"(SELECT started_at FROM {self._table} WHERE {self._key})",  # noqa: S608
-        )
-        return f"{record}; {self.dropped()}"
+        """SQL: all is done, and the tracking table says so."""
+        begun = f"(SELECT started_at FROM {self._table} WHERE {self._key})"  # noqa: S608
+        return f"{prepared.record(self._job.table, self._job.pack, begun)}; {self.dropped()}"
+
+    def restored(self) -> str:
+        """SQL: nothing has been undone, and the migration is applied as before."""
+        return f"{self._marked(undoing=False)}; {self.dropped()}"
+
+    def _marked(self, *, undoing: bool) -> str:
+        old = f"substr(checksum, {len(history.UNDOING) + 1})"
+        new = f"{literal(history.UNDOING)} || checksum" if undoing else old
+        return f"UPDATE {self._job.table.quoted} SET checksum = {new} WHERE {self._key}"  # noqa: S608
 
     def dropped(self) -> str:
         """SQL: nothing is unfinished."""

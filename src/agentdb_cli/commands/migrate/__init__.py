@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentdb_cli.commands.invocation import Invocation
-from agentdb_cli.commands.migrate import baseline, dump, lint, new, resume, verify
+from agentdb_cli.commands.migrate import (
+    adopt,
+    baseline,
+    down,
+    dump,
+    lint,
+    new,
+    plan,
+    resume,
+    verify,
+)
 from agentdb_cli.commands.migrate.options import (
     AllowChanged,
     AllowMissing,
@@ -66,8 +76,7 @@ def up(
     with run.connect() as connection:
         where = place(connection)
         if dry_run:
-            prepared = runner.check(connection, job, progress_of(run))
-            _show_pending(run, [p.file.label for p in prepared], where)
+            plan.show(run, connection, job, runner.check(connection, job, progress_of(run)))
             return
         done = runner.migrate(connection, job, progress_of(run))
     if not run.output.for_people:
@@ -107,7 +116,8 @@ def status(
     ] = False,
 ) -> None:
     """Show every migration: applied, pending, changed since, or missing."""
-    from agentdb_cli.migrations import history, runner
+    from agentdb_cli.migrations import foreign, history, runner
+    from agentdb_cli.migrations.foreign import Format
 
     job = job_of(run, directory, variables)
     with run.connect() as connection:
@@ -122,29 +132,26 @@ def status(
     run.output.rows(_STATUS_COLUMNS, rows)
     for entry in entries:
         if entry.version in begun:
-            run.output.warning(f"{entry.label} {begun[entry.version].described}")
+            undoing = "is being undone: " if _is_undoing(entry) else ""
+            run.output.warning(f"{entry.label} {undoing}{begun[entry.version].described}")
     counts = _counts(entries)
     run.output.notice(counts or f"no migrations in {job.directory.path}")
+    format = foreign.recognise(job.directory)
+    if format is not Format.own:
+        run.output.notice(f"{job.directory.path} is written for {format}")
     if check and any(entry.state.value != "applied" for entry in entries):
         raise AgentdbError(f"not every migration is applied: {counts}")
 
 
+register(app, "down")(down.down)
+register(app, "adopt")(adopt.adopt)
 register(app, "baseline")(baseline.baseline)
 register(app, "resume")(resume.resume)
 register(app, "lint")(lint.lint)
 register(app, "new")(new.new)
+register(app, "plan")(plan.plan)
 register(app, "verify")(verify.verify)
 register(app, "dump")(dump.dump)
-
-
-def _show_pending(run: Invocation, labels: list[str], where: str) -> None:
-    if not run.output.for_people:
-        run.output.rows(("migration",), [{"migration": label} for label in labels])
-        return
-    for label in labels:
-        run.output.line(f"pending  {label}")
-    count = len(labels) or "nothing"
-    run.output.line(f"{count} to apply, database {where} (dry run: nothing was changed)")
 
 
 _DONE_COLUMNS = ("version", "migration", "duration", "checksum")
@@ -165,12 +172,16 @@ _STATUS_COLUMNS = ("version", "migration", "state", "applied_at", "duration", "a
 def _begun(
     connection: Connection, job: Job, entries: Sequence[Entry]
 ) -> dict[int, unfinished.Unfinished]:
-    """How far the pending files without a transaction have come."""
+    """How far the files without a transaction have come that are applied or undone."""
     from agentdb_cli.migrations import unfinished
 
-    pending = {entry.version for entry in entries if not entry.applied}
-    found = unfinished.read(connection, job) if pending else {}
-    return {version: each for version, each in found.items() if version in pending}
+    begun = {entry.version for entry in entries if not entry.applied or _is_undoing(entry)}
+    found = unfinished.read(connection, job) if begun else {}
+    return {version: each for version, each in found.items() if version in begun}
+
+
+def _is_undoing(entry: Entry) -> bool:
+    return entry.state.value == "being undone"
 
 
 def _status_row(
@@ -179,7 +190,7 @@ def _status_row(
     return {
         "version": entry.version,
         "migration": entry.label,
-        "state": begun.state if begun else entry.state.value,
+        "state": begun.state if begun and not entry.applied else entry.state.value,
         "applied_at": details.applied_at if details else None,
         "duration": details.duration if details else None,
         "applied_by": details.applied_by if details else None,

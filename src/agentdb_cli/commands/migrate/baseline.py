@@ -54,7 +54,7 @@ def baseline(
             if version not in {file.version for file in files}:
                 raise AgentdbError(f"there is no migration {version} in {job.directory.path}")
         else:
-            files = _detected(run, connection, job)
+            files = detected(run, connection, job)
         if dry_run:
             recorded = baselines.unrecorded(connection, job, files)
         else:
@@ -69,7 +69,7 @@ def baseline(
     run.output.line(f"{count}, database {where}{' (dry run)' if dry_run else ''}")
 
 
-def _detected(run: Invocation, connection: Connection, job: Job) -> list[MigrationFile]:
+def detected(run: Invocation, connection: Connection, job: Job) -> list[MigrationFile]:
     """The migrations that a database has seen; a half-seen one is an error."""
     from agentdb_cli.migrations import drift
 

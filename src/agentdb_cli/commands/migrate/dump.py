@@ -39,7 +39,7 @@ def dump(
     before = _read(check) if check else ""
     job = job_of(run, None, None)
     with run.connect() as connection:
-        text = dumps.dump(connection, job.table, job.lock_timeout)
+        text = dumps.dump(connection, job.table, run.settings.connection.lock_timeout)
     if check:
         _compare(run, check, before, text)
     elif output:

@@ -72,7 +72,9 @@ def lint(
     --all each file of a directory is a run of its own.
 
     A comment -- agentdb: allow RULE reason permits a rule: before the first
-    statement in the whole file, elsewhere in the next statement.
+    statement in the whole file, elsewhere in the next statement. In
+    agentdb.toml, [lint] skip = ["RULE"] switches a rule off, unless --rule
+    names it, and ignore = ["db/old/*"] leaves files out.
 
     Exit code: 0 nothing found, 1 findings.
     """
@@ -80,8 +82,11 @@ def lint(
 
     if format is not None and format not in _FOR_REVIEW:
         run.output.format = Format(format.value)
-    wanted = rules.chosen(rule or (), skip or ())
+    lint = run.settings.lint
+    where = f"skip in [lint] of {run.settings.file.path}" if run.settings.file else ""
+    wanted = rules.chosen(rule or (), skip or (), lint.skip, where)
     sources, values = _sources(run, paths or [], everything, directory, variables)
+    sources = _without_ignored(run, sources)
     findings = check.check(sources, wanted, values)
     _show(run, findings, format)
     judged = sum(source.judged for source in sources)
@@ -119,6 +124,20 @@ def _sources(
         together = job.pack != LOCAL_PACK
         return sources.whole(job.directory, together=together), dict(job.variables)
     return sources.pending(job.directory, pending), dict(job.variables)
+
+
+def _without_ignored(run: Invocation, found: tuple[Source, ...]) -> tuple[Source, ...]:
+    """Leave out what [lint] ignores, and say so."""
+    from agentdb_cli.migrations.lint import sources
+
+    lint = run.settings.lint
+    if not lint.ignore or lint.directory is None:
+        return found
+    left = sources.without(found, lint.ignore, lint.directory.absolute())
+    number = sum(source.judged for source in found) - sum(source.judged for source in left)
+    if number:
+        run.output.notice(f"{count(number, 'file', 'files')} left out: ignore in [lint]")
+    return left
 
 
 def _pending(run: Invocation, job: Job) -> frozenset[int] | None:

@@ -19,8 +19,9 @@ def new(
 ) -> None:
     """Write the files of the next migration: NNN_name.sql and NNN_name.down.sql.
 
-    The number follows the last one in its width, or is the time (UTC) where
-    the directory numbers by time. No file is overwritten, and no database is
+    In a directory written for another tool they are named and divided as its
+    files are. The number follows the last one in its width, or is the time
+    (UTC) where the directory numbers by time. No file is overwritten, and no database is
     needed.
     """
     from agentdb_cli.migrations import new as migrations
@@ -31,11 +32,11 @@ def new(
             "there is no directory of migrations of your own",
             hint="name it with --dir, or in agentdb.toml: dir in [migrations]",
         )
-    pair = migrations.plan(own, name)
+    files = migrations.plan(own, name)
     if not dry_run:
-        migrations.write(pair)
+        migrations.write(files)
     if not run.output.for_people:
-        run.output.rows(("file",), [{"file": str(path)} for path in pair])
+        run.output.rows(("file",), [{"file": str(path)} for path, _ in files])
         return
-    for path in pair:
+    for path, _ in files:
         run.output.line(f"{'would write' if dry_run else 'wrote'}  {path}")

@@ -39,7 +39,7 @@ LockRetries = Annotated[
         "--lock-retries",
         metavar="NUMBER",
         min=0,
-        help="How often to try a file again that did not get a lock (default 10).",
+        help="How often to try a file again that did not get a lock (default 15).",
     ),
 ]
 LockRetryTime = Annotated[
@@ -120,12 +120,12 @@ def _assignments(given: Sequence[str]) -> dict[str, int | float | str]:
     return values
 
 
-def progress_of(run: Invocation) -> Progress:
-    """How a run reports what it does."""
+def progress_of(run: Invocation, word: str = "applied") -> Progress:
+    """How a run reports what it does; `word` is what it has done to each file."""
     from agentdb_cli.migrations.runner import Progress
 
     def applied(done: Done) -> None:
-        mark = style("applied", "ok", sys.stdout)
+        mark = style(word, "ok", sys.stdout)
         run.output.line(f"{mark}  {done.file.label}  {duration(done.seconds)}")
 
     return Progress(applied, run.output.notice, run.output.warning)

@@ -41,5 +41,9 @@ def resume(
         run.output.rows(("migration", "from"), [{"migration": label, "from": start}])
         return
     where = f"goes on with statement {start} of {count}" if start <= count else "has nothing left"
-    done = " (dry run: nothing was changed)" if dry_run else ": run agentdb migrate"
+    done = (
+        " (dry run: nothing was changed)"
+        if dry_run
+        else f": run agentdb migrate{' down' if prepared.undoes else ''}"
+    )
     run.output.line(f"{label} {where}{done}")

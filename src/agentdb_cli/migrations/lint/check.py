@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentdb_cli.errors import MigrationError
+from agentdb_cli.migrations.files import MigrationFile
 from agentdb_cli.migrations.lint import allow
 from agentdb_cli.migrations.lint.context import Context
 from agentdb_cli.migrations.lint.model import Finding, Hit, Rule
 from agentdb_cli.migrations.lint.rules import UNREADABLE
 from agentdb_cli.migrations.lint.statement import parse
 from agentdb_cli.migrations.lint.tokens import Kind, Token, tokenize
+from agentdb_cli.migrations.prepare import runs_in_steps
 from agentdb_cli.migrations.statements import Script, ScriptError, line_and_column
 from agentdb_cli.migrations.statements import parse as parse_script
 from agentdb_cli.settings.keys import Scalar
@@ -33,10 +35,19 @@ class Source:
         judged: whether to look for findings; otherwise only for what it makes.
     """
 
-    path: Path
-    text: str
+    file: MigrationFile
     together: bool = True
     judged: bool = True
+
+    @property
+    def path(self) -> Path:
+        """Where it was read."""
+        return self.file.path
+
+    @property
+    def text(self) -> str:
+        """What is run of it."""
+        return self.file.text
 
 
 def check(
@@ -73,7 +84,7 @@ def _file(source: Source, rules: Sequence[Rule], context: Context) -> list[Findi
     except ScriptError as error:
         found = Finding(source.path, error.line, error.column, UNREADABLE, "", error.message)
         return [found] if source.judged and UNREADABLE in rules else []
-    context.begin_file(all(name != "no-transaction" for name, _ in script.directives))
+    context.begin_file(not runs_in_steps(source.file, script))
     tokens = tokenize(source.text)
     allowed = allow.read(source.text, tokens, script.statements)
     is_down = source.path.name.lower().endswith(".down.sql")

@@ -145,7 +145,8 @@ RULES = (
         "lock-timeout-off", Severity.error,
         "without lock_timeout a statement waits for its lock without end, and everybody else "
         "waits behind it",
-        "leave it out: agentdb sets lock_timeout (--lock-timeout, 5 s); or set a short one",
+        "leave it out: agentdb sets lock_timeout (--lock-timeout, 1 s) and tries again; or set a "
+        "short one",
         _lock_timeout_off,
     ),
     Rule(

@@ -32,27 +32,37 @@ RULES: dict[str, Rule] = {
 }
 
 
-def chosen(only: Collection[str], skip: Collection[str]) -> tuple[Rule, ...]:
+def chosen(
+    only: Collection[str], skip: Collection[str], off: Collection[str] = (), where: str = ""
+) -> tuple[Rule, ...]:
     """The rules to look for.
 
     Args:
         only: names of the only ones; empty for all that are not on request.
         skip: names of those to leave out.
+        off: names of those that settings switch off, for a run that does not name them.
+        where: what switches them off, for errors.
 
     Raises:
         SettingsError: there is no such rule, or none is left.
     """
-    for name in (*only, *skip):
-        if name not in RULES:
-            raise SettingsError(
-                f"there is no rule '{name}'{nearest(name, RULES)}",
-                hint=f"rules: {', '.join(RULES)}",
-            )
+    for place, names in (("", (*only, *skip)), (f"{where}: ", off)):
+        for name in names:
+            if name not in RULES:
+                raise SettingsError(
+                    f"{place}there is no rule '{name}'{nearest(name, RULES)}",
+                    hint=f"rules: {', '.join(RULES)}",
+                )
+    left_out = {*skip, *(name for name in off if name not in only)}
     found = tuple(
         rule
         for rule in RULES.values()
-        if rule.name not in skip and (rule.name in only or not (only or rule.on_request))
+        if rule.name not in left_out and (rule.name in only or not (only or rule.on_request))
     )
     if not found:
-        raise SettingsError("--rule and --skip leave no rule to look for")
+        raise SettingsError(
+            "--rule and --skip leave no rule to look for"
+            if not off
+            else f"--rule, --skip and {where} leave no rule to look for"
+        )
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from agentdb_cli.errors import MigrationError
-from agentdb_cli.migrations.files import Directory
+from agentdb_cli.migrations.encoding import plain
+from agentdb_cli.migrations.files import Directory, MigrationFile
 from agentdb_cli.migrations.lint.check import LARGEST, Source
 
 
@@ -16,7 +20,7 @@ def named(paths: Iterable[Path]) -> tuple[Source, ...]:
     Raises:
         MigrationError: a file cannot be read, is empty, too large or not UTF-8.
     """
-    return tuple(Source(path, _text(path)) for path in paths)
+    return tuple(Source(_file(path)) for path in paths)
 
 
 def whole(directory: Directory, *, together: bool) -> tuple[Source, ...]:
@@ -26,7 +30,7 @@ def whole(directory: Directory, *, together: bool) -> tuple[Source, ...]:
         together: they run in one go, on an empty database; otherwise each
             one meets tables that the others have filled.
     """
-    return tuple(Source(file.path, file.text, together) for file in directory.files)
+    return tuple(Source(file, together) for file in directory.files)
 
 
 def pending(directory: Directory, versions: Collection[int]) -> tuple[Source, ...]:
@@ -34,12 +38,32 @@ def pending(directory: Directory, versions: Collection[int]) -> tuple[Source, ..
     applied = [file for file in directory.files if file.version not in versions]
     others = [file for file in directory.files if file.version in versions]
     return (
-        *(Source(file.path, file.text, judged=False) for file in applied),
-        *(Source(file.path, file.text, together=i > 0) for i, file in enumerate(others)),
+        *(Source(file, judged=False) for file in applied),
+        *(Source(file, together=i > 0) for i, file in enumerate(others)),
     )
 
 
-def _text(path: Path) -> str:
+def without(sources: Iterable[Source], patterns: Collection[str], base: Path) -> tuple[Source, ...]:
+    """The scripts, of which those that match a pattern only tell what they make.
+
+    Args:
+        patterns: as fnmatch has them, for the path from `base` on, or a whole path.
+    """
+    here = Path.cwd()
+
+    def ignored(path: Path) -> bool:
+        whole = Path(os.path.normpath(here / path))
+        below = whole.relative_to(base) if whole.is_relative_to(base) else whole
+        names = {whole.as_posix(), below.as_posix()}
+        return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+    return tuple(
+        replace(source, judged=False) if source.judged and ignored(source.path) else source
+        for source in sources
+    )
+
+
+def _file(path: Path) -> MigrationFile:
     try:
         # A FIFO would never end, and a large file be in memory before anybody could say so.
         if not path.is_file() and path.exists() and not path.is_dir():
@@ -56,14 +80,8 @@ def _text(path: Path) -> str:
         ) from None
     except OSError as error:
         raise MigrationError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        text = content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise MigrationError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x})",
-            hint="save the file as UTF-8",
-        ) from None
-    if not text.strip():
+    content = plain(str(path), content)
+    if not content.strip():
         raise MigrationError(f"{path} is empty", hint="write its SQL, or leave it out")
-    return text
+    # Nobody asks a script that is only read for its number and checksum.
+    return MigrationFile(0, path.stem, path.parent, path.name, content, checksum="")

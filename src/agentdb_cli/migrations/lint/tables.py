@@ -32,7 +32,7 @@ def _constraints(statement: Parsed, context: Context) -> Iterator[Action]:
             yield action
 
 
-def _default(column: Column) -> tuple[Token, ...] | None:
+def default_of(column: Column) -> tuple[Token, ...] | None:
     """What follows DEFAULT; None without one, or with DEFAULT NULL."""
     start = find(column.rest, "default")
     if start is None or column.rest[start + 1 : start + 2] == ():
@@ -47,21 +47,27 @@ def _fills_itself(column: Column) -> bool:
 def _not_null(statement: Parsed, context: Context) -> Iterator[Hit]:
     for action, column in _added(statement, context):
         required = find(column.rest, "not", "null"), find(column.rest, "primary", "key")
-        if required != (None, None) and _default(column) is None and not _fills_itself(column):
+        if required != (None, None) and default_of(column) is None and not _fills_itself(column):
             yield Hit(action.at)
 
 
 def _rewriting_column(statement: Parsed, context: Context) -> Iterator[Hit]:
     for action, column in _added(statement, context):
-        default = _default(column) or ()
-        volatile = any(
-            token.is_word(*_VOLATILE) and after.is_symbol("(") for token, after in pairwise(default)
-        )
-        generated = find(column.rest, "generated") is not None and not any(
-            token.is_word("virtual") for token in column.rest
-        )
-        if volatile or generated or column.type in _SERIAL:
+        if is_computed(column):
             yield Hit(action.at)
+
+
+def is_computed(column: Column) -> bool:
+    """Whether a new column has a value of its own in each row, which is written at once."""
+    default = default_of(column) or ()
+    volatile = any(
+        token.is_word(*_VOLATILE) and after.is_symbol("(") for token, after in pairwise(default)
+    )
+    # Without either word a generated column is virtual (from 18 on; a wrong statement before).
+    generated = find(column.rest, "generated") is not None and any(
+        token.is_word("stored", "identity") for token in column.rest
+    )
+    return volatile or generated or column.type in _SERIAL
 
 
 def _type_change(statement: Parsed, context: Context) -> Iterator[Hit]:
@@ -70,7 +76,7 @@ def _type_change(statement: Parsed, context: Context) -> Iterator[Hit]:
         if column is None or action.words[:1] != ("alter",):
             continue
         before = context.columns.get(((statement.table or ("",))[-1], column.name))
-        if find(column.rest, "using") is not None or not _keeps_values(before, column):
+        if find(column.rest, "using") is not None or not keeps_values(before, column):
             yield Hit(action.at)
 
 
@@ -81,7 +87,7 @@ _SAME = {
 }
 
 
-def _keeps_values(before: Column | None, after: Column) -> bool:
+def keeps_values(before: Column | None, after: Column) -> bool:
     """Whether a change of type leaves the rows as they are: manual of ALTER TABLE, Notes."""
     new = _SAME.get(after.type, after.type)
     if before is None:  # nobody knows; that it was varchar is likely enough
@@ -118,7 +124,7 @@ def _foreign_key(statement: Parsed, context: Context) -> Iterator[Hit]:
             yield Hit(action.at)
     # A new column without a default is NULL in all rows, and the server knows it.
     for action, column in _added(statement, context):
-        if find(column.rest, "references") is not None and _default(column) is not None:
+        if find(column.rest, "references") is not None and default_of(column) is not None:
             yield Hit(action.at)
 
 

@@ -1,0 +1,1 @@
+"""Which locks pending migrations will take, on what, and what they do there: found by reading."""
