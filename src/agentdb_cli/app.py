@@ -32,6 +32,7 @@ COMMANDS = {
     "extensions": Entry(
         "extensions", "Show, enable and upgrade the extensions that agentdb uses.", "Set up"
     ),
+    "doctor": Entry("doctor", "Check whether the server is fit for production.", "Set up"),
     "config": Entry("config", "Show which settings are in force, and why.", "Set up"),
     "packs": Entry("packs", "Show the schema packs, and compare a database.", "Set up"),
     "migrate": Entry("migrate", "Apply numbered SQL migrations.", "Schema"),
@@ -57,6 +58,10 @@ COMMANDS = {
         "inspect",
         "Look into a database: activity, locks, sizes, indexes, vacuum, replication …",
         "Monitor",
+    ),
+    "search": Entry("search", "Find what is nearest to a text, a vector or a row.", "Vectors"),
+    "vectors": Entry(
+        "vectors", "Load, embed, index and measure the vectors of a collection.", "Vectors"
     ),
 }
 

@@ -18,13 +18,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import backup
+import docstrings
+import doctor
 import health
 import migrate
 import packs
 import purge
 import restore
 import sampler
+import search
 import startup
+import vectors_index
+import vectors_load
 from harness import Entry, NotMeasured, Place, Row, as_json, table, tell
 from peers import Peers
 from servers import Server, postgresql_version, running, workspace
@@ -55,13 +60,21 @@ ENTRIES: dict[str, Callable[[Bench], Entry]] = {
     "help": lambda bench: startup.help_screen(bench.directory),
     "migrate-500": lambda b: migrate.apply_all(b.directory, b.server, b.peers),
     "nothing-pending": lambda b: migrate.nothing_pending(b.directory, b.server, b.peers),
+    "nothing-pending-5000": lambda b: migrate.nothing_pending_of_many(b.directory, b.server),
     "ten-at-once": lambda b: migrate.ten_at_once(b.directory, b.server),
     "packs": lambda b: packs.from_nothing(b.server),
     "health": lambda b: health.healthy_pack(b.directory, b.server),
+    "doctor": lambda b: doctor.check_list(b.server),
     "health-crowd": lambda b: health.Crowd(b.directory),
     "purge": lambda b: purge.Purge(b.server),
     "restore": lambda b: restore.race(b.directory, b.server),
     "backup": lambda b: backup.Backup(b.server),
+    "search": lambda b: search.Search(b.server),
+    "hybrid": lambda b: search.Both(b.server),
+    "hybrid-docstrings": lambda b: docstrings.Docstrings(b.server),
+    "vectors-load": lambda b: vectors_load.Load(b.directory, b.server),
+    "vectors-index": lambda b: vectors_index.Index(b.server),
+    "vectors-tune": lambda b: vectors_index.Tune(b.server),
     "sampler": lambda b: sampler.sampler(b.directory),
 }
 

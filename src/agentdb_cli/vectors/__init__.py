@@ -1,0 +1,1 @@
+"""Vectors: collections, search, loading, embedding, indexes, recall."""

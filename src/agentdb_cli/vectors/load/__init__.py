@@ -1,0 +1,1 @@
+"""Loading vectors out of files, with binary COPY."""
