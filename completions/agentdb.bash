@@ -109,7 +109,7 @@ _agentdb_command() {
     local shared='--url -d --env -e --config --pack --schema --lock-timeout --format -f --quiet -q --debug --help -h'
     case "$1" in
         '')
-            commands='init server setup extensions config packs migrate restore backup purge retention vacuum reindex import health slow-queries agents inspect' options="$shared --version -V" ;;
+            commands='init server setup extensions doctor config packs migrate restore backup purge retention vacuum reindex import health slow-queries agents inspect search vectors' options="$shared --version -V" ;;
         'init')
             commands='' options="$shared --dir --discover --force --dry-run" ;;
         'server')
@@ -138,6 +138,8 @@ _agentdb_command() {
             commands='' options="$shared --dry-run --yes -y" ;;
         'extensions upgrade')
             commands='' options="$shared --all --dry-run --yes -y" ;;
+        'doctor')
+            commands='' options="--only --skip --memory --fix --timeout --format -f --url -d --env -e --config --pack --schema --lock-timeout --quiet -q --debug --help -h" ;;
         'config')
             commands='show path check' options="$shared" ;;
         'config show')
@@ -155,11 +157,15 @@ _agentdb_command() {
         'packs diff')
             commands='' options="$shared --check --extra --no-extra" ;;
         'migrate')
-            commands='up status baseline resume lint new verify dump' options="$shared --dir --set --dry-run --lock-wait --lock-retries --lock-retry-time --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
+            commands='up status down adopt baseline resume lint new plan verify dump' options="$shared --dir --set --dry-run --lock-wait --lock-retries --lock-retry-time --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate up')
             commands='' options="$shared --dir --set --dry-run --lock-wait --lock-retries --lock-retry-time --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate status')
             commands='' options="$shared --dir --set --check" ;;
+        'migrate down')
+            commands='' options="$shared --to --steps --dir --set --dry-run --yes -y --lock-wait --lock-retries --lock-retry-time --allow-changed" ;;
+        'migrate adopt')
+            commands='' options="$shared --from --dir --set --dry-run" ;;
         'migrate baseline')
             commands='' options="$shared --detect --dir --set --dry-run" ;;
         'migrate resume')
@@ -168,12 +174,14 @@ _agentdb_command() {
             commands='' options="--all --rule --skip --dir --set --format -f --url -d --env -e --config --pack --schema --lock-timeout --quiet -q --debug --help -h" ;;
         'migrate new')
             commands='' options="$shared --dir --dry-run" ;;
+        'migrate plan')
+            commands='' options="$shared --dir --set --rehearse --rehearse-url --allow-changed --allow-missing --out-of-order --skip-unavailable" ;;
         'migrate verify')
             commands='' options="$shared --dir --set" ;;
         'migrate dump')
             commands='' options="$shared --output -o --check" ;;
         'restore')
-            commands='' options="$shared --to --dir --clean --confirm --table -t --schema-only --data-only --jobs -j --no-owner --no-privileges --owner --role --dry-run" ;;
+            commands='' options="$shared --to --dir --clean --confirm --table -t --schema-only --data-only --jobs -j --no-owner --no-privileges --owner --role --no-tablespaces --dry-run" ;;
         'backup')
             commands='create list verify prune' options="$shared" ;;
         'backup create')
@@ -298,6 +306,30 @@ _agentdb_command() {
             commands='' options="$shared --limit -n --sort --watch" ;;
         'inspect wraparound')
             commands='' options="$shared --limit -n --sort --watch" ;;
+        'search')
+            commands='' options="$shared --vector --like --collection -c --limit -n --min-similarity --filter --hybrid --text-weight --vector-weight --rrf --exact --ef-search --probes --explain" ;;
+        'vectors')
+            commands='load embed export status recall tune index' options="$shared" ;;
+        'vectors load')
+            commands='' options="$shared --collection -c --on-conflict --map -m --keys --as --model --batch-rows --max-rejects --rejects --dry-run" ;;
+        'vectors embed')
+            commands='' options="$shared --collection -c --where --again --after --limit --dry-run --yes -y" ;;
+        'vectors export')
+            commands='' options="$shared --collection -c --column --filter --where --keys --as" ;;
+        'vectors status')
+            commands='' options="$shared --collection -c --exact" ;;
+        'vectors recall')
+            commands='' options="$shared --collection -c --index --limit -k --values --queries --seed --plot" ;;
+        'vectors tune')
+            commands='' options="$shared --collection -c --index --target-recall --limit -k --queries --seed --apply --try --try-rows --dry-run --yes -y" ;;
+        'vectors index')
+            commands='create rebuild drop' options="$shared" ;;
+        'vectors index create')
+            commands='' options="$shared --collection -c --method --half --binary --m --ef-construction --lists --memory --workers --force --wait --dry-run" ;;
+        'vectors index rebuild')
+            commands='' options="$shared --collection -c --method --half --binary --m --ef-construction --lists --memory --workers --force --wait --dry-run --yes -y" ;;
+        'vectors index drop')
+            commands='' options="$shared --collection -c --wait --dry-run --yes -y" ;;
         *) return 1 ;;
     esac
 }
@@ -305,22 +337,27 @@ _agentdb_command() {
 # Sets kind and candidates for the value of option $1; fails if it takes none.
 _agentdb_value() {
     case "$path $1" in
+        'doctor --format') kind=words candidates='table json jsonl csv plain markdown html' ;;
         'migrate lint --format') kind=words candidates='table json jsonl csv plain github sarif' ;;
         'health --format') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
+        'doctor -f') kind=words candidates='table json jsonl csv plain markdown html' ;;
         'migrate lint -f') kind=words candidates='table json jsonl csv plain github sarif' ;;
         'health -f') kind=words candidates='table json jsonl csv plain nagios prometheus' ;;
         'migrate dump --check') kind=files candidates='' ;;
         'backup create --to') kind=directories candidates='' ;;
         'retention set --archive-format') kind=words candidates='jsonl csv parquet' ;;
-        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --database' | *' --owner' | *' --app-user' | *' --readonly-user' | *' --admin-url' | *' --extension' | *' --locale' | *' --set' | *' --lock-wait' | *' --lock-retries' | *' --lock-retry-time' | *' --from' | *' --rule' | *' --skip' | *' --to' | *' --confirm' | *' --table' | *' -t' | *' --jobs' | *' -j' | *' --role' | *' --tables' | *' --drill-url' | *' --keep-last' | *' --keep-daily' | *' --keep-weekly' | *' --keep-monthly' | *' --days' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --per' | *' --overdue' | *' --timeout' | *' --ahead' | *' --wait' | *' --into' | *' --only' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort') kind=free candidates='' ;;
+        'search --explain') return 1 ;;
+        *' --url' | *' -d' | *' --schema' | *' --lock-timeout' | *' --port' | *' --lines' | *' -n' | *' --database' | *' --owner' | *' --app-user' | *' --readonly-user' | *' --admin-url' | *' --extension' | *' --locale' | *' --only' | *' --skip' | *' --memory' | *' --timeout' | *' --set' | *' --lock-wait' | *' --lock-retries' | *' --lock-retry-time' | *' --to' | *' --steps' | *' --from' | *' --rule' | *' --rehearse-url' | *' --confirm' | *' --table' | *' -t' | *' --jobs' | *' -j' | *' --role' | *' --tables' | *' --drill-url' | *' --keep-last' | *' --keep-daily' | *' --keep-weekly' | *' --keep-monthly' | *' --days' | *' --archive-format' | *' --max-rows' | *' --max-duration' | *' --window' | *' --max-lag' | *' --max-active' | *' --column' | *' --where' | *' --per' | *' --overdue' | *' --ahead' | *' --wait' | *' --into' | *' --watch' | *' --limit' | *' --since' | *' --sample' | *' --explain' | *' --metric' | *' --sort' | *' --vector' | *' --like' | *' --collection' | *' -c' | *' --min-similarity' | *' --filter' | *' --text-weight' | *' --vector-weight' | *' --ef-search' | *' --probes' | *' --on-conflict' | *' --map' | *' -m' | *' --as' | *' --model' | *' --batch-rows' | *' --max-rejects' | *' --after' | *' --index' | *' -k' | *' --values' | *' --queries' | *' --seed' | *' --target-recall' | *' --try-rows' | *' --m' | *' --ef-construction' | *' --lists' | *' --workers') kind=free candidates='' ;;
         *' --env' | *' -e') kind=environments candidates='' ;;
-        *' --config' | *' --password-file' | *' --output' | *' -o') kind=files candidates='' ;;
+        *' --config' | *' --password-file' | *' --fix' | *' --output' | *' -o' | *' --keys' | *' --rejects' | *' --plot') kind=files candidates='' ;;
         *' --pack') kind=words candidates='agentdb automagik background-agents gathering openagent project-2501' ;;
         *' --format' | *' -f') kind=words candidates='table json jsonl csv plain' ;;
         *' --dir' | *' --archive') kind=directories candidates='' ;;
         *' --partitioned') kind=words candidates='day week month' ;;
         *' --by') kind=words candidates='total mean calls io temp wal plan' ;;
         *' --show') kind=words candidates='agents errors metrics messages costs help' ;;
+        *' --apply') kind=words candidates='config database role' ;;
+        *' --method') kind=words candidates='hnsw ivfflat' ;;
         *) return 1 ;;
     esac
 }
@@ -349,6 +386,11 @@ _agentdb_argument() {
         'agents 0') kind=free candidates='' ;;
         'inspect cancel 0') kind=free candidates='' ;;
         'inspect kill 0') kind=free candidates='' ;;
+        'search 0') kind=free candidates='' ;;
+        'vectors load 0') kind=free candidates='' ;;
+        'vectors export 0') kind=free candidates='' ;;
+        'vectors index rebuild 0') kind=free candidates='' ;;
+        'vectors index drop 0') kind=free candidates='' ;;
         *) return 1 ;;
     esac
 }
