@@ -1,0 +1,1 @@
+"""Building vector indexes: what to build, what it takes, and doing it."""
