@@ -232,3 +232,18 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[..., Path]:
+    """Write migrations: `files({"001_a.sql": "CREATE TABLE a ();"})` -> their directory."""
+    directory = tmp_path / "migrations"
+    directory.mkdir()
+
+    def write(contents: dict[str, str | bytes]) -> Path:
+        for name, content in contents.items():
+            data = content.encode() if isinstance(content, str) else content
+            (directory / name).write_bytes(data)
+        return directory
+
+    return write

@@ -21,21 +21,6 @@ Cli = Callable[..., Result]
 AGENTDB = [sys.executable, "-m", "agentdb_cli"]
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Callable[..., Path]:
-    """Write migrations: `files({"001_a.sql": "CREATE TABLE a ();"})` -> their directory."""
-    directory = tmp_path / "migrations"
-    directory.mkdir()
-
-    def write(contents: dict[str, str | bytes]) -> Path:
-        for name, content in contents.items():
-            data = content.encode() if isinstance(content, str) else content
-            (directory / name).write_bytes(data)
-        return directory
-
-    return write
-
-
 def tables(database: Database) -> set[str]:
     rows = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     return {row[0] for row in rows}

@@ -14,21 +14,6 @@ Cli = Callable[..., Result]
 Files = Callable[[dict[str, str | bytes]], Path]
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    """Write migrations: `files({"1_a.sql": "CREATE TABLE a ();"})` -> their directory."""
-    directory = tmp_path / "migrations"
-    directory.mkdir()
-
-    def write(contents: dict[str, str | bytes]) -> Path:
-        for name, content in contents.items():
-            data = content.encode() if isinstance(content, str) else content
-            (directory / name).write_bytes(data)
-        return directory
-
-    return write
-
-
 def adopt(cli: Cli, database: Database, directory: Path, *options: object) -> Result:
     return cli("migrate", "adopt", "-d", database.url, "--dir", directory, *options)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import Database, Result
+from directories import migrate
 
 from agentdb_cli import packs
 from waiting import eventually
@@ -22,24 +23,6 @@ Cli = Callable[..., Result]
 Files = Callable[[dict[str, str]], Path]
 AGENTDB = [sys.executable, "-m", "agentdb_cli", "migrate"]
 HEADER = "-- agentdb: no-transaction\n"
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    """Write migrations: `files({"1_a.sql": "CREATE TABLE a ();"})` -> their directory."""
-    directory = tmp_path / "migrations"
-    directory.mkdir()
-
-    def write(contents: dict[str, str]) -> Path:
-        for name, content in contents.items():
-            (directory / name).write_text(content)
-        return directory
-
-    return write
-
-
-def migrate(cli: Cli, database: Database, directory: Path, *options: object) -> Result:
-    return cli("migrate", *options, "-d", database.url, "--dir", directory)
 
 
 def down(cli: Cli, database: Database, directory: Path, *options: object) -> Result:

@@ -12,30 +12,13 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import Database, Result
+from directories import migrate
 
 Cli = Callable[..., Result]
 HEADER = "-- agentdb: no-transaction\n"
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
-    """Write migrations: `files({"1_a.sql": "CREATE TABLE a ();"})` -> their directory."""
-    directory = tmp_path / "migrations"
-    directory.mkdir()
-
-    def write(contents: dict[str, str]) -> Path:
-        for name, content in contents.items():
-            (directory / name).write_text(content)
-        return directory
-
-    return write
-
-
 Files = Callable[[dict[str, str]], Path]
-
-
-def migrate(cli: Cli, database: Database, directory: Path, *options: str) -> Result:
-    return cli("migrate", "-d", database.url, "--dir", directory, *options)
 
 
 def applied(database: Database) -> list[int]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from conftest import Database, Result
+from sessions import session
 
 Cli = Callable[..., Result]
 AGENTDB = [sys.executable, "-m", "agentdb_cli"]
@@ -42,16 +43,6 @@ def indexes(database: Database, table: str = "events") -> dict[str, bool]:
         table,
     )
     return dict(rows)
-
-
-@contextmanager
-def session(database: Database, *statements: str) -> Iterator[psycopg.Connection]:
-    """Another session that has begun a transaction and done something in it."""
-    with psycopg.connect(database.url, application_name="app") as other:
-        for statement in statements:
-            other.execute(statement)
-        yield other
-        other.rollback()
 
 
 @contextmanager

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 from conftest import Database, Result
+from sessions import session
 
 Cli = Callable[..., Result]
 AGENTDB = [sys.executable, "-m", "agentdb_cli"]
@@ -41,16 +41,6 @@ def vacuum(cli: Cli, database: Database, *arguments: str) -> tuple[Result, dict[
     result = cli("vacuum", "-d", database.url, "-f", "json", *arguments)
     rows = json.loads(result.out) if result.out else []
     return result, {row["relation"]: row for row in rows}
-
-
-@contextmanager
-def session(database: Database, *statements: str) -> Iterator[psycopg.Connection]:
-    """Another session that has begun a transaction and done something in it."""
-    with psycopg.connect(database.url, application_name="app") as other:
-        for statement in statements:
-            other.execute(statement)
-        yield other
-        other.rollback()
 
 
 @contextmanager

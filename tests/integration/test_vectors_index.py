@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import Database, Result
+from sessions import session
 
 from waiting import eventually
 
@@ -68,16 +69,6 @@ def plan(cli: Cli, database: Database, command: str, *arguments: object) -> dict
     result = index(cli, database, command, "--dry-run", "-f", "json", *arguments)
     assert result.code == 0, result.err
     return json.loads(result.out)
-
-
-@contextmanager
-def session(database: Database, *statements: str) -> Iterator[psycopg.Connection]:
-    """Another session that has begun a transaction and done something in it."""
-    with psycopg.connect(database.url, application_name="app") as other:
-        for statement in statements:
-            other.execute(statement)
-        yield other
-        other.rollback()
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.policies import packs_of
@@ -12,6 +14,15 @@ if TYPE_CHECKING:
     from agentdb_cli.packs import Collection
     from agentdb_cli.postgres.connect import Connection
     from agentdb_cli.vectors.collections import Located
+
+
+CollectionOption = Annotated[
+    str | None,
+    typer.Option("--collection", "-c", metavar="NAME", help="Which; needed where there are many."),
+]
+
+DISCOVERED = "found in the database"
+"""The source of a collection that nobody declared."""
 
 
 def of_database(run: Invocation, connection: Connection) -> tuple[Collection, ...]:
@@ -39,24 +50,46 @@ def discovered(connection: Connection) -> tuple[Collection, ...]:
     from agentdb_cli.packs import collections_of
     from agentdb_cli.postgres.discover import discover
 
-    return collections_of(discover(connection).collections, "found in the database")
+    return collections_of(discover(connection).collections, DISCOVERED)
+
+
+def known(run: Invocation, connection: Connection) -> tuple[Collection, ...]:
+    """All that were declared; in a database without any, those that are found there will do.
+
+    Raises:
+        AgentdbError: there is none.
+    """
+    found = of_database(run, connection) or discovered(connection)
+    if not found:
+        raise AgentdbError(
+            "this database has no collection: no table with a vector column, a key and text",
+            hint="agentdb inspect vector-columns shows what there is;"
+            " [collections.NAME] in agentdb.toml declares one",
+        )
+    return found
 
 
 def chosen(run: Invocation, connection: Connection, name: str | None) -> Located:
     """The collection that `--collection` names, or the only one, with what the server knows.
-
-    In a database without any that was declared, those that are found there will do.
 
     Raises:
         AgentdbError: there is none, or it cannot be used.
     """
     from agentdb_cli.vectors.collections import locate, named
 
-    declared = of_database(run, connection) or discovered(connection)
-    if not declared:
+    return locate(connection, named(known(run, connection), name))
+
+
+def writable(located: Located) -> Located:
+    """The collection, if its rows are in a table.
+
+    Raises:
+        AgentdbError: they are a view's or a foreign server's.
+    """
+    if located.kind not in "rp":
+        kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
         raise AgentdbError(
-            "this database has no collection: no table with a vector column, a key and text",
-            hint="agentdb inspect vector-columns shows what there is;"
-            " [collections.NAME] in agentdb.toml declares one",
+            f"collection {located.collection.name}: {located.name} is {kinds[located.kind]}",
+            hint="name the table behind it in agentdb.toml",
         )
-    return locate(connection, named(declared, name))
+    return located

@@ -13,6 +13,12 @@ from agentdb_cli.render import Format
 _PANEL = "Global options"
 
 
+FORMAT = typer.Option(
+    "--format", "-f", help="Format of the result on stdout.", rich_help_panel=_PANEL
+)
+"""`--format`, also of commands that can write more than every command can."""
+
+
 @dataclass(frozen=True, slots=True)
 class GlobalOptions:
     """The options that every command takes; None means "not given here"."""
@@ -70,12 +76,7 @@ class GlobalOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            "--format", "-f", help="Format of the result on stdout.", rich_help_panel=_PANEL
-        ),
-    ] = None
+    format: Annotated[Format | None, FORMAT] = None
     quiet: Annotated[
         bool | None,
         typer.Option("--quiet", "-q", help="No notices on stderr.", rich_help_panel=_PANEL),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentdb_cli.commands import health_formats
+from agentdb_cli.commands.global_options import FORMAT
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.registration import register
 from agentdb_cli.errors import ConnectionFailed, ServerDown, SettingsError, nearest
@@ -57,15 +58,7 @@ def health(
         float | None,
         typer.Option("--watch", metavar="SECONDS", min=0.5, help="Repeat until Ctrl-C."),
     ] = None,
-    format: Annotated[
-        Written | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="Format of the result on stdout.",
-            rich_help_panel="Global options",
-        ),
-    ] = None,
+    format: Annotated[Written | None, FORMAT] = None,
 ) -> None:
     """Check the database and its agents.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_cli.commands.collections import CollectionOption
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.registration import register
 from agentdb_cli.errors import SettingsError
@@ -36,12 +37,7 @@ def search(
     like: Annotated[
         str | None, typer.Option("--like", metavar="KEY", help="What is like this row.")
     ] = None,
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "--collection", "-c", metavar="NAME", help="Which; needed where there are many."
-        ),
-    ] = None,
+    collection: CollectionOption = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=100_000, help="The most hits.")
     ] = 10,
@@ -234,7 +230,7 @@ def _embedded(run: Invocation, connection: Connection, located: Located, text: s
     """The text as a vector, of the model that the collection's rows were embedded with."""
     import time
 
-    from agentdb_cli.commands.vectors.options import embedder_of, record_schema
+    from agentdb_cli.commands.embedding import embedder_of, record_schema
     from agentdb_cli.vectors import models
 
     try:

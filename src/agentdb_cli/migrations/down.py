@@ -71,7 +71,6 @@ def undo(
             those before it stay undone; or another run applied something
             meanwhile, or held the lock for too long.
     """
-    done: list[Done] = []
     with (
         runner.notices(connection, progress),
         only_run(connection, job, progress.notice) as turn,
@@ -82,17 +81,9 @@ def undo(
         left = _left(connection, job, wanted)
         known = unfinished.read(connection, job)
         applier = Applier(connection, job, turn, watch, progress.notice)
-        for item in left:
-            try:
-                result = runner.apply_one(applier, item.prepared, known.get(item.applied.version))
-            except KeyboardInterrupt:
-                progress.warning(f"interrupted in {item.label}: see agentdb migrate status")
-                raise
-            if result is not None:
-                done.append(result)
-                applier.before = len(done)
-                progress.applied(result)
-    return done
+        return runner.apply_each(
+            applier, [(item.label, item.prepared) for item in left], known, progress
+        )
 
 
 def _chosen(entries: Sequence[Entry], job: Job, to: int | None, steps: int) -> tuple[Entry, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,7 +85,6 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
     from agentdb_cli.migrations.blockers import Watch
     from agentdb_cli.migrations.lock import only_run
 
-    done: list[Done] = []
     with (
         notices(connection, progress),
         only_run(connection, job, progress.notice) as turn,
@@ -100,18 +99,36 @@ def migrate(connection: Connection, job: Job, progress: Progress) -> list[Done]:
         now = plan.pending(status(connection, job), job.tolerance)
         left = {file.version for file in now}
         applier = Applier(connection, job, turn, watch, progress.notice)
-        for item in prepared:
-            if item.file.version not in left:
-                continue
-            try:
-                result = apply_one(applier, item, known.get(item.file.version))
-            except KeyboardInterrupt:
-                progress.warning(f"interrupted in {item.file.label}: see agentdb migrate status")
-                raise
-            if result is not None:
-                done.append(result)
-                applier.before = len(done)
-                progress.applied(result)
+        mine = [(item.file.label, item) for item in prepared if item.file.version in left]
+        return apply_each(applier, mine, known, progress)
+
+
+def apply_each(
+    applier: Applier,
+    items: Iterable[tuple[str, Prepared]],
+    known: Mapping[int, Unfinished],
+    progress: Progress,
+) -> list[Done]:
+    """Apply files, or undo them, in this order.
+
+    Args:
+        items: each with what messages call it.
+        known: how far runs have come that were broken off, by version.
+
+    Returns:
+        Those that this run has completed, not those in which another was faster.
+    """
+    done: list[Done] = []
+    for label, item in items:
+        try:
+            result = apply_one(applier, item, known.get(item.file.version))
+        except KeyboardInterrupt:
+            progress.warning(f"interrupted in {label}: see agentdb migrate status")
+            raise
+        if result is not None:
+            done.append(result)
+            applier.before = len(done)
+            progress.applied(result)
     return done
 
 

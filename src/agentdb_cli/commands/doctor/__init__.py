@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_cli.commands.global_options import FORMAT
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.registration import register
 from agentdb_cli.errors import AgentdbError, SettingsError, nearest
@@ -62,15 +63,7 @@ def doctor(
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Seconds until no answer is an answer.")
     ] = 30.0,
-    format: Annotated[
-        Written | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="Format of the result on stdout.",
-            rich_help_panel="Global options",
-        ),
-    ] = None,
+    format: Annotated[Written | None, FORMAT] = None,
 ) -> None:
     """Check whether the server is fit for production.
 

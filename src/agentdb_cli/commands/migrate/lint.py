@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_cli.commands.global_options import FORMAT
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.migrate.options import Directory, Variables, job_of
 from agentdb_cli.commands.outcomes import count
@@ -54,15 +55,7 @@ def lint(
     ] = None,
     directory: Directory = None,
     variables: Variables = None,
-    format: Annotated[
-        Written | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="Format of the result on stdout.",
-            rich_help_panel="Global options",
-        ),
-    ] = None,
+    format: Annotated[Written | None, FORMAT] = None,
 ) -> None:
     """Find what locks, rewrites or breaks a database in use, before it is applied.
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_cli.commands.collections import CollectionOption, writable
+from agentdb_cli.commands.embedding import embedder_of, record_schema
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.outcomes import count
-from agentdb_cli.commands.vectors.options import Collection, embedder_of, record_schema, writable
 from agentdb_cli.errors import AgentdbError, SettingsError
 from agentdb_cli.render import duration
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def embed(
     run: Invocation,
-    collection: Collection = None,
+    collection: CollectionOption = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="SQL", help="Only rows for which this is true.")
     ] = None,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_cli.commands.collections import CollectionOption
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.outcomes import count
-from agentdb_cli.commands.vectors.options import Collection
 from agentdb_cli.errors import SettingsError
 from agentdb_cli.render import duration
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def export(
     run: Invocation,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write; - for stdout.")],
-    collection: Collection = None,
+    collection: CollectionOption = None,
     columns: Annotated[
         list[str] | None,
         typer.Option(

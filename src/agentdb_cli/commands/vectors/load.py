@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_cli.commands.collections import CollectionOption, writable
+from agentdb_cli.commands.embedding import record_schema
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.outcomes import count
-from agentdb_cli.commands.vectors.options import Collection, writable
 from agentdb_cli.errors import AgentdbError, SettingsError
 from agentdb_cli.render import duration
 
@@ -26,7 +27,7 @@ def load(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="JSON lines, CSV, Parquet or .npy; - for stdin.")
     ],
-    collection: Collection = None,
+    collection: CollectionOption = None,
     on_conflict: Annotated[
         str,
         typer.Option(
@@ -124,14 +125,12 @@ def _beside(file: str) -> Path:
 def _check_model(
     run: Invocation, connection: Connection, located: Located, model: str | None
 ) -> None:
-    from agentdb_cli.commands.vectors.options import record_schema
     from agentdb_cli.vectors import models
 
     models.check(connection, located, model, record_schema(run))
 
 
 def _record(run: Invocation, connection: Connection, located: Located, model: str | None) -> None:
-    from agentdb_cli.commands.vectors.options import record_schema
     from agentdb_cli.vectors import models
 
     if model is not None:

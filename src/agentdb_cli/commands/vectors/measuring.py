@@ -14,10 +14,6 @@ from agentdb_cli.render import duration
 if TYPE_CHECKING:
     from agentdb_cli.vectors.recall import Point, Tell
 
-CollectionOption = Annotated[
-    str | None,
-    typer.Option("--collection", "-c", metavar="NAME", help="Which; needed where there are many."),
-]
 IndexOption = Annotated[
     str | None,
     typer.Option("--index", metavar="NAME", help="Which; the one that searches use."),

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from agentdb_cli.commands.collections import CollectionOption
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.vectors.measuring import (
-    CollectionOption,
     IndexOption,
     LimitOption,
     QueriesOption,

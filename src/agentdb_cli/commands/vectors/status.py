@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_cli.commands.collections import CollectionOption
 from agentdb_cli.commands.invocation import Invocation
-from agentdb_cli.commands.vectors.measuring import CollectionOption
 from agentdb_cli.errors import AgentdbError
 
 if TYPE_CHECKING:
-    from agentdb_cli.packs import Collection
-    from agentdb_cli.postgres.connect import Connection
     from agentdb_cli.vectors.collections import Located
     from agentdb_cli.vectors.indexes import Index
     from agentdb_cli.vectors.status import Rows, Verdict
@@ -30,19 +28,19 @@ def status(
     Rows are the server's estimates unless --exact counts them. `changed` are
     rows since the last ANALYZE; the server does not know since when an index is.
     """
-    from agentdb_cli.commands.collections import of_database
-    from agentdb_cli.commands.vectors.options import record_schema
+    from agentdb_cli.commands.collections import DISCOVERED, known
+    from agentdb_cli.commands.embedding import record_schema
     from agentdb_cli.vectors import models
     from agentdb_cli.vectors import status as domain
-    from agentdb_cli.vectors.collections import locate
+    from agentdb_cli.vectors.collections import locate, named
 
     rows: list[dict[str, object]] = []
     said: list[tuple[str, Verdict]] = []
     missing: list[AgentdbError] = []
     with run.connect(in_schema=True) as connection:
         cache = domain.shared_buffers(connection)
-        found = _found(run, connection, collection)
-        known = {each.name for each in of_database(run, connection)}
+        found = known(run, connection)
+        found = found if collection is None else (named(found, collection),)
         for each in found:
             try:
                 located = locate(connection, each)
@@ -63,21 +61,7 @@ def status(
                 rows.append({**row, "verdicts": [str(v) for v in (*verdicts, *own)]})
     for absent in missing:
         run.output.warning(absent.message)
-    _show(run, rows, said, discovered=not known)
-
-
-def _found(run: Invocation, connection: Connection, name: str | None) -> tuple[Collection, ...]:
-    from agentdb_cli.commands.collections import discovered, of_database
-    from agentdb_cli.vectors.collections import named
-
-    found = of_database(run, connection) or discovered(connection)
-    if not found:
-        raise AgentdbError(
-            "this database has no collection: no table with a vector column, a key and text",
-            hint="agentdb inspect vector-columns shows what there is;"
-            " [collections.NAME] in agentdb.toml declares one",
-        )
-    return found if name is None else (named(found, name),)
+    _show(run, rows, said, discovered=all(each.source == DISCOVERED for each in found))
 
 
 def _row(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentdb_cli.commands.collections import CollectionOption
 from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.commands.registration import group, register
 from agentdb_cli.commands.vectors.index import building
 from agentdb_cli.commands.vectors.index.options import (
     BinaryOption,
-    CollectionOption,
     ConstructionOption,
     DryRunOption,
     ForceOption,

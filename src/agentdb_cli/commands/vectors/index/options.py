@@ -15,10 +15,6 @@ class Method(StrEnum):
     ivfflat = "ivfflat"
 
 
-CollectionOption = Annotated[
-    str | None,
-    typer.Option("--collection", "-c", metavar="NAME", help="Which; needed where there are many."),
-]
 IndexArgument = Annotated[
     str | None,
     typer.Argument(metavar="[INDEX]", help="Which; needed where there are several."),

@@ -1,40 +1,14 @@
-"""What the commands that write vectors share."""
+"""What turns texts into vectors here, and where it is recorded which model did."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from agentdb_cli.commands.invocation import Invocation
-from agentdb_cli.errors import AgentdbError
 
 if TYPE_CHECKING:
-    from agentdb_cli.vectors.collections import Located
     from agentdb_cli.vectors.embedding import Embedder
-
-Collection = Annotated[
-    str | None,
-    typer.Option(
-        "--collection", "-c", metavar="NAME", help="The collection, if there are several."
-    ),
-]
-
-
-def writable(located: Located) -> Located:
-    """The collection, if its rows are in a table.
-
-    Raises:
-        AgentdbError: they are a view's or a foreign server's.
-    """
-    if located.kind not in "rp":
-        kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
-        raise AgentdbError(
-            f"collection {located.collection.name}: {located.name} is {kinds[located.kind]}",
-            hint="name the table behind it in agentdb.toml",
-        )
-    return located
 
 
 def record_schema(run: Invocation) -> str:
