@@ -25,7 +25,14 @@ SELECT c.oid::bigint AS oid,
                           'modifier', a.atttypmod,
                           'not_null', a.attnotnull,
                           'generated', a.attgenerated <> '' OR a.attidentity = 'a',
-                          'has_default', a.atthasdef OR a.attidentity <> ''
+                          'has_default', a.atthasdef OR a.attidentity <> '',
+                          'unique', EXISTS (
+                              SELECT FROM pg_catalog.pg_index AS i
+                              WHERE i.indrelid = a.attrelid
+                                AND i.indkey[0] = a.attnum AND i.indnkeyatts = 1
+                                AND i.indisunique AND i.indisvalid AND i.indimmediate
+                                AND i.indpred IS NULL
+                          )
                       )
                       ORDER BY a.attnum
                   )

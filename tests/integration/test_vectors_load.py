@@ -474,10 +474,60 @@ def test_a_lock_is_waited_for_no_longer_than_may_be(docs: Database, load: Cli) -
         other.rollback()
     assert done.code == 1
     assert done.err == (
-        "error: somebody else has locked rows of public.docs that are to be replaced; these rows"
-        " are not loaded\nhint: run it again later; --lock-timeout changes how long to wait\n"
+        "error: another session has locked public.docs, or is writing rows with the keys of these:"
+        " they are not loaded\nhint: run it again later (agentdb inspect activity shows who is at"
+        " work); --lock-timeout changes how long to wait\n"
     )
     assert len(rows(docs)) == 1
+
+
+@pytest.mark.parametrize("on_conflict", ["error", "update", "skip"])
+@pytest.mark.parametrize("options", [(), ("--batch-rows", 5)])
+def test_a_key_that_somebody_else_is_writing(
+    docs: Database, load: Cli, on_conflict: str, options: tuple[object, ...]
+) -> None:
+    lines("new.jsonl", row(1), row(2))
+    with psycopg.connect(docs.url) as other:
+        other.execute("INSERT INTO docs (id, body) VALUES (2, 'theirs')")
+        done = load("new.jsonl", "--on-conflict", on_conflict, "--lock-timeout", "50ms", *options)
+        other.commit()
+    assert done.code == 1
+    assert "error: another session has locked public.docs, or is writing rows" in done.err
+    assert [found[:2] for found in rows(docs)] == [(2, "theirs")]
+
+
+def test_a_key_that_comes_twice_in_an_empty_table(docs: Database, load: Cli) -> None:
+    np.save("new.npy", np.arange(1, 10, dtype="f4").reshape(3, 3))
+    Path("keys").write_text("1\n2\n1\n")
+    done = load("new.npy", "--keys", "keys")
+    assert done.err.splitlines()[0] == "error: row 3: the key 1 is in public.docs already"
+    assert rows(docs) == []
+    done = load("new.npy", "--keys", "keys", "--on-conflict", "update")
+    assert done.out.startswith("public.docs: 2 inserted, 1 updated in ")
+    assert rows(docs, "id, embedding::text") == [(1, "[7,8,9]"), (2, "[4,5,6]")]
+
+
+def test_a_key_that_nothing_keeps_unique(docs: Database, load: Cli) -> None:
+    docs.execute("ALTER TABLE docs DROP CONSTRAINT docs_pkey")
+    docs.execute("INSERT INTO docs (id, body) VALUES (2, 'old')")
+    np.save("new.npy", np.arange(1, 10, dtype="f4").reshape(3, 3))
+    assert "row 2: the key 2 is in public.docs already" in load("new.npy").err
+    done = load("new.npy", "--on-conflict", "skip")
+    assert done.out.startswith("public.docs: 2 inserted, 1 skipped in ")
+    assert [found[0] for found in rows(docs)] == [1, 2, 3]
+
+
+def test_many_rows_in_one_copy(docs: Database, load: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    docs.execute(
+        "CREATE FUNCTION count_statements() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN PERFORM nextval('statements'); RETURN NULL; END$$;"
+        " CREATE SEQUENCE statements;"
+        " CREATE TRIGGER counted BEFORE INSERT ON docs EXECUTE FUNCTION count_statements()"
+    )
+    np.save("new.npy", np.ones((50_000, 3), "f4"))
+    assert load("new.npy").code == 0
+    assert docs.execute("SELECT last_value FROM statements") == [(1,)]
+    assert docs.execute("SELECT count(*) FROM docs") == [(50_000,)]
 
 
 def test_the_model_is_recorded_and_held_to(docs: Database, load: Cli) -> None:

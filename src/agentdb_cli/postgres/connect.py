@@ -6,6 +6,7 @@ libpq in memory; they reach no message, log or argument list.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
@@ -18,6 +19,10 @@ from agentdb_cli.errors import AgentdbError, ConnectionFailed, SettingsError
 from agentdb_cli.postgres.quoting import identifier
 from agentdb_cli.settings import Connection as ConnectionSettings
 from agentdb_cli.settings import Target
+
+# What psycopg ignores while another error is on its way is nothing to say: without a handler
+# Python would write it to stderr.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 OLDEST_SERVER = 130_000
 """The oldest server_version_num that agentdb works with (PostgreSQL 13)."""

@@ -22,7 +22,11 @@ _KINDS = {"r": "table", "p": "partitioned table", "m": "materialized view", "v":
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `type` without its modifier (`vector`), `full_type` with it (`vector(384)`)."""
+    """A column: `type` without its modifier (`vector`), `full_type` with it (`vector(384)`).
+
+    Attributes:
+        unique: whether the server refuses a value that is there already, when it is written.
+    """
 
     name: str
     type: str
@@ -32,6 +36,7 @@ class Column:
     not_null: bool
     generated: bool
     has_default: bool
+    unique: bool
 
     @property
     def quoted(self) -> str:

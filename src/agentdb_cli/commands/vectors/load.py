@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentdb_cli.postgres.connect import Connection
     from agentdb_cli.vectors.collections import Located
     from agentdb_cli.vectors.load.job import Options, Outcome
-    from agentdb_cli.vectors.load.sources import Source
+    from agentdb_cli.vectors.load.sources import File
 
 
 def load(
@@ -91,28 +91,24 @@ def load(
     """
     from agentdb_cli.commands.collections import chosen
     from agentdb_cli.vectors.load import sources
-    from agentdb_cli.vectors.load.write import ON_CONFLICT
+    from agentdb_cli.vectors.load.job import ON_CONFLICT, Options
 
     if on_conflict not in ON_CONFLICT:
         raise SettingsError(f"--on-conflict {on_conflict}: it is one of {', '.join(ON_CONFLICT)}")
-    kind = sources.format_of(file, form)
+    source = sources.File(file, sources.format_of(file, form), keys)
     begun = time.monotonic()
     with run.connect(in_schema=True) as connection:
         located = writable(chosen(run, connection, collection))
         _check_model(run, connection, located, model)
-        key, embedding = located.collection.key, located.collection.embedding
-        with sources.opened(file, kind, key, embedding, keys) as source:
-            from agentdb_cli.vectors.load.job import Options
-
-            options = Options(
-                on_conflict=on_conflict,
-                max_rejects=max_rejects,
-                batch_rows=batch_rows,
-                rejects=rejects or _beside(file),
-                dry_run=dry_run,
-                at_end=lambda: _record(run, connection, located, model),
-            )
-            outcome = _load(run, connection, located, source, maps or [], options)
+        options = Options(
+            on_conflict=on_conflict,
+            max_rejects=max_rejects,
+            batch_rows=batch_rows,
+            rejects=rejects or _beside(file),
+            dry_run=dry_run,
+            at_end=lambda: _record(run, connection, located, model),
+        )
+        outcome = _load(run, connection, located, source, maps or [], options)
         if outcome.done.inserted:
             _warn_of_keys(run, connection, located)
     _show(run, located, source, outcome, options, time.monotonic() - begun)
@@ -151,7 +147,7 @@ def _load(
     run: Invocation,
     connection: Connection,
     located: Located,
-    source: Source,
+    source: File,
     maps: list[str],
     options: Options,
 ) -> Outcome:
@@ -167,24 +163,20 @@ def _load(
         format=source.format,
         thorough=options.dry_run,
     )
-    if source.fields is not None:
-        encoder.check(source.fields, source.name)
     with stopping() as stopped, Progress(run.output) as progress:
         name = Path(source.name).name
         progress.start(name)
 
-        def step(done: int, rows: int) -> None:
-            progress.step(name, f"{rows:,} rows", done, source.size)
+        def step(size: int, done: int, rows: int) -> None:
+            progress.step(name, f"{rows:,} rows", done, size)
 
-        return job.load(
-            connection, located, source, encoder, options, progress=step, stopped=stopped
-        )
+        return job.Job(connection, located, source, encoder, options, step, stopped).run()
 
 
 def _show(
     run: Invocation,
     located: Located,
-    source: Source,
+    source: File,
     outcome: Outcome,
     options: Options,
     seconds: float,
@@ -241,7 +233,7 @@ def _kept(outcome: Outcome, options: Options) -> str:
     return f"the first {count(rows, 'row', 'rows')} of the file stay loaded"
 
 
-def _bad(source: Source, outcome: Outcome, options: Options) -> str:
+def _bad(source: File, outcome: Outcome, options: Options) -> str:
     rows = "1 row" if outcome.rejected == 1 else f"{outcome.rejected:,} rows"
     lines = [
         f"{source.name}: {rows} of {outcome.read:,} cannot be loaded, written to {options.rejects}"

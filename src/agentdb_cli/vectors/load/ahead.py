@@ -17,10 +17,14 @@ class Ahead(Generic[Block]):
 
     Args:
         stopped: whether to end, though more may come: stdin may be silent for long.
+        wait: for the thread at the end, as its file gives what it has at once.
     """
 
-    def __init__(self, blocks: Iterator[Block], stopped: Callable[[], object]) -> None:
+    def __init__(
+        self, blocks: Iterator[Block], stopped: Callable[[], object], *, wait: bool
+    ) -> None:
         self._blocks = blocks
+        self._wait = wait
         self._stopped = stopped
         self._queue: queue.Queue[Block | BaseException | None] = queue.Queue(2)
         self._over = threading.Event()
@@ -36,6 +40,8 @@ class Ahead(Generic[Block]):
             try:
                 self._queue.get(timeout=0.05)
             except queue.Empty:
+                if self._wait:
+                    continue
                 break  # it waits for its file, and goes with the process
 
     def _found(self) -> Iterator[Block]:

@@ -10,8 +10,17 @@ from typing import NamedTuple
 
 from agentdb_cli.errors import AgentdbError, SettingsError, nearest
 from agentdb_cli.vectors.collections import Column, Located
-from agentdb_cli.vectors.load.fields import KEY_TYPES, as_text, binary, key_of, vector, view_head
-from agentdb_cli.vectors.load.sources import Bad, Columns, Raw
+from agentdb_cli.vectors.load.fields import (
+    KEY_TYPES,
+    as_text,
+    binary,
+    integers,
+    key_of,
+    vector,
+    view_head,
+)
+from agentdb_cli.vectors.load.matrix import Matrix
+from agentdb_cli.vectors.load.sources import Bad, Columns, Raw, Values
 
 _NULL = struct.pack(">i", -1)
 _LENGTH = struct.Struct(">i").pack
@@ -53,18 +62,24 @@ class Bulk:
     """Rows that were encoded column by column, none of which lacks anything.
 
     Attributes:
-        keys: of all rows, or nothing if they have none.
-        parts: of all their tuples.
+        content: all their tuples.
     """
 
     plan: Plan
-    keys: Sequence[int | str]
-    parts: Sequence[bytes | memoryview]
+    content: bytes
     columns: Columns
     encoder: Encoder
 
     def __len__(self) -> int:
         return len(self.columns.values[0])
+
+    @property
+    def keys(self) -> Sequence[int | str]:
+        """Of all rows, or nothing if they have none."""
+        if not self.plan.keyed:
+            return []
+        place = self.columns.names.index(self.plan.fields[0][0])
+        return list(map(self.encoder.key_of, self.columns.values[place]))
 
     def rows(self) -> list[Row]:
         """The same, row by row."""
@@ -99,7 +114,7 @@ class Encoder:
                 f" {key.full_type} ({located.name}.{key.name})",
                 hint=f"a key is of type {', '.join(sorted(KEY_TYPES))}",
             )
-        self._key_of = key_of(key.base)
+        self.key_of = key_of(key.base)
         self._view_head = None if thorough else view_head(located)
         self._maps = self._read(maps)
 
@@ -153,7 +168,7 @@ class Encoder:
                 sent = encode(value)
                 parts.append(_LENGTH(len(sent)))
                 parts.append(sent)
-            key = self._key_of(fields[plan.fields[0][0]]) if plan.keyed else None
+            key = self.key_of(fields[plan.fields[0][0]]) if plan.keyed else None
         except (ValueError, OverflowError) as error:
             return Bad(raw.number, f"{name}: {error}", fields)
         return Row(raw.number, key, plan, parts, fields)
@@ -164,27 +179,30 @@ class Encoder:
         if isinstance(plan, str):
             return None
         values = dict(zip(columns.names, columns.values, strict=True))
-        pieces: list[Sequence[bytes | memoryview]] = []
+        pieces: list[bytes | Sequence[bytes | memoryview]] = [plan.head]
         try:
-            for name, _, encode in plan.fields:
-                pieces += self._pieces(values[name], encode)
-            key = plan.fields[0][0]
-            keys = [self._key_of(value) for value in values[key]] if plan.keyed else []
+            for name, column, encode in plan.fields:
+                pieces += self._pieces(values[name], column, encode)
         except (ValueError, OverflowError):
             return None
-        step = 1 + len(pieces)
-        parts: list[bytes | memoryview] = [plan.head] * (len(columns.values[0]) * step)
-        for place, piece in enumerate(pieces, 1):
-            parts[place::step] = piece
-        return Bulk(plan, keys, parts, columns, self)
+        count, step = len(columns.values[0]), len(pieces)
+        parts: list[bytes | memoryview] = [b""] * (count * step)
+        for place, piece in enumerate(pieces):
+            parts[place::step] = [piece] * count if isinstance(piece, bytes) else piece
+        return Bulk(plan, b"".join(parts), columns, self)
 
     def _pieces(
-        self, values: Sequence[object], encode: Callable[[object], bytes]
-    ) -> list[Sequence[bytes | memoryview]]:
-        """Of each value what stands before it, and itself."""
-        if self._view_head is not None and all(type(value) is memoryview for value in values):
-            views = [value for value in values if isinstance(value, memoryview)]
-            return [[self._view_head(view) for view in views], views]
+        self, values: Values, column: Column, encode: Callable[[object], bytes]
+    ) -> list[bytes | Sequence[bytes | memoryview]]:
+        """Of each value what stands before it, and itself; what is the same for all but once."""
+        if self._view_head is not None and isinstance(values, Matrix):
+            for suspect in values.beginning_with_zero():
+                self._view_head(suspect)
+            rows = values.rows()
+            return [self._view_head(rows[0]), rows]
+        numbers = integers(column.base, values)
+        if numbers is not None:
+            return [numbers]
         if any(value is None for value in values):
             raise ValueError("NULL")
         sent = [encode(value) for value in values]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from functools import cache
+from itertools import repeat
 from uuid import UUID
 
 from agentdb_cli.vectors.collections import Located
@@ -21,6 +22,7 @@ from agentdb_cli.vectors.values import encoder, flaw, numbers, of_text
 Encode = Callable[[object], bytes]
 
 _EPOCH = datetime(2000, 1, 1)
+_INTEGERS = {"int2": ("h", 2), "int4": ("i", 4), "int8": ("q", 8)}
 KEY_TYPES = {"int2", "int4", "int8", "text", "varchar", "uuid"}
 """Types of a key by which a row of a file finds its row in the table."""
 
@@ -39,9 +41,7 @@ def binary(base: str, zone: tzinfo, *, json_is_text: bool) -> Encode | None:
 
     simple: dict[str, Encode] = {
         "bool": _bool,
-        "int2": _integer("h", 2),
-        "int4": _integer("i", 4),
-        "int8": _integer("q", 8),
+        **{name: _integer(code, size) for name, (code, size) in _INTEGERS.items()},
         "float4": lambda value: struct.pack(">f", _float(value)),
         "float8": lambda value: struct.pack(">d", _float(value)),
         "text": _text,
@@ -54,6 +54,21 @@ def binary(base: str, zone: tzinfo, *, json_is_text: bool) -> Encode | None:
         "timestamptz": lambda value: _timestamp(value, zone),
     }
     return simple.get(base)
+
+
+def integers(base: str, values: Iterable[object]) -> list[bytes] | None:
+    """A whole column of integers, each with its length before it; None if it is of anything else.
+
+    Raises:
+        ValueError: one does not fit.
+    """
+    if base not in _INTEGERS or {*map(type, values)} != {int}:
+        return None
+    code, size = _INTEGERS[base]
+    try:
+        return list(map(struct.Struct(f">i{code}").pack, repeat(size), values))
+    except struct.error as error:
+        raise ValueError(str(error)) from None
 
 
 def as_text(value: object) -> bytes:

@@ -14,24 +14,26 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from agentdb_cli.errors import AgentdbError
-from agentdb_cli.vectors.load.sources import BLOCK, Block, Columns
+from agentdb_cli.vectors.load.matrix import Matrix, big_endian
+from agentdb_cli.vectors.load.sources import Block, Columns
 
 _CODES = {"f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B"}
 
 
 def read(
-    file: BinaryIO, name: str, key: str, embedding: str, keys: Iterator[str] | None
+    file: BinaryIO, name: str, key: str, embedding: str, keys: Iterator[str] | None, block: int
 ) -> Iterator[Block]:
     """The rows of a two-dimensional array.
 
     Args:
         keys: a key a row; without them a row's key is its number, from 1 on.
+        block: bytes of floats that are read at once.
 
     Raises:
         AgentdbError: it is no such array, or it ends before its last row.
     """
     rows, width, code, big = _header(file, name)
-    return _blocks(file, name, rows, width, code, big, key, embedding, keys)
+    return _blocks(file, name, rows, width, code, big, key, embedding, keys, block)
 
 
 def _header(file: BinaryIO, name: str) -> tuple[int, int, str, bool]:
@@ -46,7 +48,7 @@ def _header(file: BinaryIO, name: str) -> tuple[int, int, str, bool]:
         order, code = descr[0], _CODES.get(descr[1:])
     except (ValueError, SyntaxError, KeyError, TypeError, IndexError):
         raise AgentdbError(f"{name}: the header of the .npy file cannot be read") from None
-    if len(shape) != 2 or code is None or header["fortran_order"]:
+    if len(shape) != 2 or not shape[1] or code is None or header["fortran_order"]:
         form = " × ".join(map(str, shape)) or "a single value"
         by = ", columns first" if header["fortran_order"] else ""
         raise AgentdbError(
@@ -66,45 +68,41 @@ def _blocks(
     key: str,
     embedding: str,
     keys: Iterator[str] | None,
+    block: int,
 ) -> Iterator[Block]:
     size = struct.calcsize(f"={code}") * width
-    at_once = max(BLOCK // max(4 * width, 1), 1)
+    at_once = max(block // max(4 * width, 1), 1)
     found: Iterator[object] = itertools.count(1) if keys is None else keys
     for start in range(0, rows, at_once):
         count = min(at_once, rows - start)
-        content = file.read(count * size)
-        if len(content) < count * size:
-            raise AgentdbError(
-                f"{name} ends in row {start + len(content) // max(size, 1) + 1:,} of {rows:,}"
-            )
-        floats = memoryview(_floats(content, code, big)).cast("B")
-        views = [floats[place : place + 4 * width] for place in range(0, len(floats), 4 * width)]
+        floats = _floats(file, count * width, code, big)
+        if len(floats) < count * width:
+            row = start + len(floats) // max(width, 1) + 1
+            raise AgentdbError(f"{name} ends in row {row:,} of {rows:,}")
+        vectors = Matrix(memoryview(floats).cast("B"), width)
         of_these = list(itertools.islice(found, count))
         if len(of_these) < count:
             raise AgentdbError(
                 f"{name} has {rows:,} rows, and there are keys for {start + len(of_these):,}"
             )
-        yield Columns(start + 1, (key, embedding), (of_these, views)), (start + count) * size
+        yield Columns(start + 1, (key, embedding), (of_these, vectors)), (start + count) * size
     if keys is not None and next(keys, None) is not None:
         raise AgentdbError(f"{name} has {rows:,} rows, and there are more keys")
 
 
-def _floats(content: bytes, code: str, big: bool) -> bytes | array[float]:
-    """Numbers as big-endian floats of 4 bytes."""
-    if code == "f" and big:
-        return content
+def _floats(file: BinaryIO, count: int, code: str, big: bool) -> array[float]:
+    """The next numbers as big-endian floats of 4 bytes; fewer if there are not so many."""
     if code == "e":  # which array does not know
-        order = ">" if big else "<"
-        return big_endian(array("f", struct.unpack(f"{order}{len(content) // 2}e", content)))
+        content = file.read(2 * count)
+        order, whole = ">" if big else "<", len(content) // 2
+        return big_endian(array("f", struct.unpack_from(f"{order}{whole}e", content)))
     values: array[float] = array(code)
-    values.frombytes(content)
+    values.frombytes(bytes(values.itemsize))
+    values *= count
+    read = file.readinto(memoryview(values).cast("B"))  # type: ignore[attr-defined]
+    del values[read // values.itemsize :]
+    if code == "f" and big:
+        return values
     if big != (sys.byteorder == "big"):
         values.byteswap()
     return big_endian(values if code == "f" else array("f", values))
-
-
-def big_endian(values: array[float]) -> array[float]:
-    """The same array, each of its floats turned round unless the machine is big-endian."""
-    if sys.byteorder == "little":
-        values.byteswap()
-    return values

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from agentdb_cli.errors import AgentdbError, SettingsError
+from agentdb_cli.vectors.load.matrix import Matrix
 
 FORMATS = ("jsonl", "csv", "parquet", "npy")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv",
@@ -47,6 +48,10 @@ class Raw(NamedTuple):
     fields: dict[str, object]
 
 
+Values = Sequence[object] | Matrix
+"""Of a column, all of them."""
+
+
 class Columns(NamedTuple):
     """Rows of a file that has them by columns.
 
@@ -58,7 +63,7 @@ class Columns(NamedTuple):
 
     number: int
     names: tuple[str, ...]
-    values: tuple[Sequence[object], ...]
+    values: tuple[Values, ...]
 
     def rows(self) -> list[Raw]:
         """The same, row by row."""
@@ -77,18 +82,80 @@ class Source:
     """A file that is open.
 
     Attributes:
-        name: for messages.
-        unit: what a row's number counts: `line` or `row`.
         fields: the names of all fields, or None where every row has its own.
         size: bytes, 0 if nobody knows.
     """
 
-    name: str
-    format: str
-    unit: str
     fields: tuple[str, ...] | None
     size: int
     blocks: Iterator[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be read.
+
+    Attributes:
+        path: `-` for stdin.
+        format: one of FORMATS.
+        keys: a file with a key a line, for .npy.
+    """
+
+    path: str
+    format: str
+    keys: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.keys is not None and self.format != "npy":
+            raise SettingsError("--keys is for .npy files, which have no keys of their own")
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return "stdin" if self.path == "-" else self.path
+
+    @property
+    def unit(self) -> str:
+        """What a row's number counts."""
+        return "line" if self.format in ("jsonl", "csv") else "row"
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it can be read twice: a pipe cannot."""
+        paths = [Path(self.path), *([self.keys] if self.keys else [])]
+        return self.path != "-" and all(path.is_file() for path in paths)
+
+    @contextmanager
+    def opened(self, key: str, embedding: str, block: int = BLOCK) -> Iterator[Source]:
+        """Open it.
+
+        Args:
+            key, embedding: the columns that a .npy file's rows go to, which has no names.
+            block: bytes of a block, roughly.
+
+        Raises:
+            AgentdbError: it cannot be read, or has another format.
+        """
+        piped = self.path == "-"
+        # stdin may never end: to close it would be to wait for the thread that reads it.
+        with nullcontext(_stdin()) if piped else _file(self.path) as file:
+            size = 0 if piped else os.fstat(file.fileno()).st_size
+            if self.format == "jsonl":
+                yield Source(None, size, _json_lines(file, block))
+            elif self.format == "csv":
+                names, blocks = _csv(file, self.name, block)
+                yield Source(names, size, blocks)
+            elif self.format == "parquet":
+                from agentdb_cli.vectors.load.parquet import read
+
+                names, blocks = read(file, self.name, piped, block)
+                yield Source(names, size, blocks)
+            else:
+                from agentdb_cli.vectors.load.npy import read as read_npy
+
+                with _keys(self.keys) as found:
+                    blocks = read_npy(file, self.name, key, embedding, found, block)
+                    yield Source((key, embedding), size, blocks)
 
 
 def format_of(path: str, given: str | None) -> str:
@@ -114,43 +181,11 @@ def format_of(path: str, given: str | None) -> str:
     return found
 
 
-@contextmanager
-def opened(path: str, format: str, key: str, embedding: str, keys: Path | None) -> Iterator[Source]:
-    """Open a file, or stdin for `-`.
-
-    Args:
-        key, embedding: the columns that a .npy file's rows go to, which has no names.
-        keys: a file with a key a line, for .npy.
-
-    Raises:
-        AgentdbError: it cannot be read, or has another format.
-    """
-    if keys is not None and format != "npy":
-        raise SettingsError("--keys is for .npy files, which have no keys of their own")
+def _file(path: str) -> BinaryIO:
     try:
-        file = _stdin() if path == "-" else Path(path).open("rb")  # noqa: SIM115
+        return Path(path).open("rb")
     except FileNotFoundError:
         raise AgentdbError(f"there is no file {path}", exit_code=2) from None
-    name = "stdin" if path == "-" else path
-    # stdin may never end: to close it would be to wait for the thread that reads it.
-    with nullcontext(file) if path == "-" else file:
-        size = os.fstat(file.fileno()).st_size if path != "-" else 0
-        if format == "jsonl":
-            yield Source(name, format, "line", None, size, _json_lines(file))
-        elif format == "csv":
-            names, blocks = _csv(file, name)
-            yield Source(name, format, "line", names, size, blocks)
-        elif format == "parquet":
-            from agentdb_cli.vectors.load.parquet import read
-
-            names, blocks = read(file, name, path == "-")
-            yield Source(name, format, "row", names, size, blocks)
-        else:
-            from agentdb_cli.vectors.load.npy import read as read_npy
-
-            with _keys(keys) as found:
-                blocks = read_npy(file, name, key, embedding, found)
-                yield Source(name, format, "row", (key, embedding), size, blocks)
 
 
 def _stdin() -> BinaryIO:
@@ -158,9 +193,9 @@ def _stdin() -> BinaryIO:
     return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
 
 
-def _json_lines(file: BinaryIO) -> Iterator[Block]:
+def _json_lines(file: BinaryIO, size: int) -> Iterator[Block]:
     number, done = 0, 0
-    while lines := file.readlines(BLOCK):
+    while lines := file.readlines(size):
         block: list[Raw | Bad] = []
         for line in lines:
             number += 1
@@ -186,7 +221,7 @@ def _complaint(error: ValueError) -> str:
     return "no UTF-8"
 
 
-def _csv(file: BinaryIO, name: str) -> tuple[tuple[str, ...], Iterator[Block]]:
+def _csv(file: BinaryIO, name: str, size: int) -> tuple[tuple[str, ...], Iterator[Block]]:
     csv.field_size_limit(2**31 - 1)  # a vector of 16,000 dimensions is longer than the usual limit
     reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline=""))
     names = tuple(next(reader, ()))
@@ -195,10 +230,10 @@ def _csv(file: BinaryIO, name: str) -> tuple[tuple[str, ...], Iterator[Block]]:
     twice = next((each for each in names if names.count(each) > 1), None)
     if twice is not None:
         raise AgentdbError(f"{name}: two columns are called '{twice}'")
-    return names, _csv_rows(reader, names)
+    return names, _csv_rows(reader, names, size)
 
 
-def _csv_rows(reader: Iterable[list[str]], names: tuple[str, ...]) -> Iterator[Block]:
+def _csv_rows(reader: Iterable[list[str]], names: tuple[str, ...], most: int) -> Iterator[Block]:
     block: list[Raw | Bad] = []
     size = done = 0
     line = getattr(reader, "line_num", 1)
@@ -221,7 +256,7 @@ def _csv_rows(reader: Iterable[list[str]], names: tuple[str, ...]) -> Iterator[B
             block.append(Raw(number, fields))  # type: ignore[arg-type]
         else:
             block.append(Bad(number, f"{len(row)} fields instead of {len(names)}", row))
-        if size >= BLOCK:
+        if size >= most:
             done += size
             yield block, done
             block, size = [], 0
