@@ -460,7 +460,7 @@ complete -c agentdb -n "__agentdb_at 'vectors status'" -l exact -d 'Count rows a
 complete -c agentdb -n "__agentdb_at 'vectors recall' 'vectors tune'" -l index -x -d 'Which; the one that searches use'
 complete -c agentdb -n "__agentdb_at 'vectors recall' 'vectors tune'" -l limit -s k -x -d 'Rows of a search'
 complete -c agentdb -n "__agentdb_at 'vectors recall'" -l values -x -d 'Of ef_search or probes; a range of them'
-complete -c agentdb -n "__agentdb_at 'vectors recall' 'vectors tune'" -l queries -x -d 'Rows to draw as queries; 200 to 1000, by what exact search does in 30 s'
+complete -c agentdb -n "__agentdb_at 'vectors recall' 'vectors tune'" -l queries -x -d 'Rows to draw as queries; from 200 on, as many as there is time for'
 complete -c agentdb -n "__agentdb_at 'vectors recall' 'vectors tune'" -l seed -x -d 'Draws other rows'
 complete -c agentdb -n "__agentdb_at 'vectors recall'" -l plot -r -F -d 'Draw recall over latency: .svg or .png'
 complete -c agentdb -n "__agentdb_at 'vectors tune'" -l target-recall -x -d 'Of the nearest rows; 0.5 to 0.999'

@@ -123,7 +123,7 @@ class _Duel:
     ) -> tuple[float, set]:
         with nearest.transaction(self.connection, settings):
             started = time.perf_counter()
-            rows = nearest.execute(self.connection, text, parameters, query).fetchall()
+            rows = nearest.execute(self.connection, text, parameters, {"query": query}).fetchall()
             return time.perf_counter() - started, {row[0] for row in rows}
 
     def _report(

@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import psycopg
 import pytest
 from conftest import Database, Result
+
+from agentdb_cli.packs import Collection
+from agentdb_cli.vectors import truth
+from agentdb_cli.vectors.collections import locate
 
 Cli = Callable[..., Result]
 COLLECTION = (
@@ -79,6 +84,55 @@ def test_recall_is_what_sql_says(database18: Database, cli: Cli) -> None:
     ]
     assert row["recall"] == pytest.approx(sum(hits) / 4000)
     assert row["recall"] < 1
+
+
+KINDS = {
+    "cosine": ("vector(8)", "{}", "vector_cosine_ops"),
+    "l2": ("vector(8)", "{}", "vector_l2_ops"),
+    "inner_product": ("halfvec(8)", "{}::halfvec", "halfvec_ip_ops"),
+    "l1": ("vector(8)", "{}", "vector_l1_ops"),
+    "hamming": ("bit(8)", "binary_quantize({})::bit(8)", "bit_hamming_ops"),
+    "jaccard": ("bit(8)", "binary_quantize({})::bit(8)", "bit_jaccard_ops"),
+}
+
+
+@pytest.mark.parametrize("distance", KINDS)
+def test_exact_answers_together_are_those_one_by_one(database18: Database, distance: str) -> None:
+    type_, value, operators = KINDS[distance]
+    database18.execute("CREATE EXTENSION IF NOT EXISTS vector; SELECT setseed(0.5)")
+    database18.execute(f'CREATE TABLE "50%" ("key%" text, body text, "e%" {type_})')
+    random = "(SELECT array_agg(random() - 0.5 + 0 * (i + j)) FROM generate_series(1, 8) AS j)"
+    database18.execute(
+        f"INSERT INTO \"50%\" SELECT 'k' || i, 'text', {value.format(random + '::vector')}"
+        " FROM generate_series(1, 1000) AS i"
+    )
+    database18.execute("INSERT INTO \"50%\" VALUES ('none', 'text', NULL)")
+    database18.execute(f'CREATE INDEX mine ON "50%" USING hnsw ("e%" {operators})')
+    database18.execute('VACUUM ANALYZE "50%"')
+    collection = Collection(
+        name="docs", table='"50%"', key="key%", embedding="e%", text="body", distance=distance
+    )
+    with psycopg.connect(database18.url, autocommit=True) as connection:
+        located = locate(connection, collection)
+        wanted = truth.Wanted(count=120, most=0, seconds=0.0, seed=1)
+        alone, together = (
+            truth.find(connection, located, index, wanted, 10, lambda *_: None).queries
+            for index in (None, located.indexes[0])
+        )
+    assert len(alone) == 120
+    for one, other in zip(alone, together, strict=True):
+        assert one.key == other.key
+        assert one.distances == pytest.approx(other.distances, rel=1e-12)
+
+
+def test_exact_answers_where_the_index_gives_too_few(database18: Database, cli: Cli) -> None:
+    fill(database18)
+    database18.execute(
+        "CREATE INDEX lists ON docs USING ivfflat (embedding vector_cosine_ops) WITH (lists = 1500)"
+    )
+    rows = found(cli, database18, "recall", "--queries", "60", "--values", "1,1500")
+    assert rows[0]["recall"] < 0.5
+    assert rows[1]["recall"] == 1.0
 
 
 def test_equal_distances_are_hits(database18: Database, cli: Cli) -> None:

@@ -7,11 +7,13 @@ servers alone, so that one text serves all versions.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ONLY = re.compile(r"^(?P<line>.*?)\s*--\s*server\s*(?P<operator>>=|<)\s*(?P<major>\d+)\s*$")
+_SLOT = re.compile(r"(?<!:):([a-z]+)\b")
 
 
 @cache
@@ -32,6 +34,12 @@ def query(name: str) -> str:
         FileNotFoundError: there is no such query (a defect of agentdb).
     """
     return (sql_directory() / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def filled(name: str, slots: Mapping[str, str]) -> str:
+    """The text of `sql/<name>.sql` without its comments, each `:slot` replaced by SQL."""
+    text = "\n".join(line for line in query(name).splitlines() if not line.startswith("--"))
+    return _SLOT.sub(lambda slot: slots[slot[1]], text)
 
 
 def for_server(text: str, major: int) -> str:

@@ -9,6 +9,11 @@ def literal(text: str) -> str:
     return " E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
+def doubled(text: str) -> str:
+    """SQL for a statement with placeholders: its own percent signs doubled."""
+    return text.replace("%", "%%")
+
+
 def identifier(text: str) -> str:
     """`text` as a quoted SQL identifier."""
     return '"' + text.replace('"', '""') + '"'

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres.connect import Connection
-from agentdb_cli.postgres.quoting import identifier
+from agentdb_cli.postgres.quoting import doubled, identifier
 from agentdb_cli.vectors import nearest
 from agentdb_cli.vectors.collections import Located
 from agentdb_cli.vectors.indexes import Index
@@ -23,14 +23,14 @@ def drawn(
     """Keys and vectors of rows that were drawn at random."""
     if located.kind not in "rmp":
         raise AgentdbError(f"{located.name} is no table: rows cannot be drawn from it")
-    key = identifier(located.collection.key)
-    column = located.embedding.quoted
+    key = doubled(identifier(located.collection.key))
+    column, relation = doubled(located.embedding.quoted), doubled(located.quoted)
     percent = 100.0
     if located.rows:
         percent = min(100.0, 100.0 * (3 * count + 100) / located.rows)
     for share in (percent, 100.0):
         rows = connection.execute(
-            f"SELECT {key}, ctid::text, tableoid::bigint FROM {located.quoted}"  # noqa: S608
+            f"SELECT {key}, ctid::text, tableoid::bigint FROM {relation}"  # noqa: S608
             f" TABLESAMPLE BERNOULLI (%s) REPEATABLE (%s) WHERE {column} IS NOT NULL".encode(),
             (share, seed),
         ).fetchall()
@@ -42,7 +42,7 @@ def drawn(
     places = [str(row[1]) for row in chosen]
     # By place: a key need not be indexed. The pairs, as partitions have equal places.
     found = connection.execute(
-        f"SELECT {key}, {schema}.{send}({column}) FROM {located.quoted}"  # noqa: S608
+        f"SELECT {key}, {schema}.{send}({column}) FROM {relation}"  # noqa: S608
         " WHERE ctid = ANY (%s::tid[]) AND (ctid::text, tableoid::bigint)"
         f" IN (SELECT * FROM unnest(%s::text[], %s::bigint[])) AND {column} IS NOT NULL".encode(),
         (places, places, [int(str(row[2])) for row in chosen]),
@@ -59,7 +59,9 @@ def refuse_other(
     at: str,
 ) -> None:
     explain = f"EXPLAIN (FORMAT JSON, COSTS off) {statement.text}"
-    (row,) = nearest.execute(connection, explain, statement.parameters, vector).fetchall()
+    (row,) = nearest.execute(
+        connection, explain, statement.parameters, {"query": vector}
+    ).fetchall()
     used = set(_index_names(row[0]))
     names = connection.execute(
         "SELECT c.relname::text FROM pg_catalog.pg_class AS c WHERE c.oid = %(oid)s OR c.oid IN"

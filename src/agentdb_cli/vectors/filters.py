@@ -14,6 +14,7 @@ import psycopg
 
 from agentdb_cli.errors import AgentdbError, SettingsError, nearest
 from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.quoting import doubled
 from agentdb_cli.vectors.collections import Column, Located
 from agentdb_cli.vectors.nearest import Condition
 
@@ -166,7 +167,7 @@ class _Writer:
 
     @property
     def _quoted(self) -> str:
-        return self.column.quoted.replace("%", "%%")
+        return doubled(self.column.quoted)
 
     def _compared(self, side: str) -> str:
         """The comparison of an expression with the values."""

@@ -17,7 +17,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from agentdb_cli.postgres.connect import Connection
-from agentdb_cli.postgres.quoting import identifier
+from agentdb_cli.postgres.quoting import doubled, identifier
 from agentdb_cli.vectors.indexes import Index
 
 if TYPE_CHECKING:
@@ -77,10 +77,9 @@ class Statement:
             query: the vector as the server sends and reads it, in binary (`values.encoder`) or as
                 text; of 1,536 dimensions the text takes a fifth of the statement's time.
         """
-        rows = known(execute(connection, self.text, self.parameters, query).fetchall())
-        # A relaxed scan gives its rows in nearly, but not quite, the right order; NaN is last.
-        rows.sort(key=lambda row: (math.isnan(row[-1]), row[-1]))  # type: ignore[arg-type]
-        return rows
+        cursor = execute(connection, self.text, self.parameters, {"query": query})
+        # A relaxed scan gives its rows in nearly, but not quite, the right order.
+        return ordered(known(cursor.fetchall()))
 
 
 class _Binary(bytes):
@@ -96,18 +95,29 @@ class _BinaryDumper(Dumper):
 
 
 def execute(
-    connection: Connection, text: str, parameters: Mapping[str, object], query: bytes | str
+    connection: Connection,
+    text: str,
+    parameters: Mapping[str, object],
+    vectors: Mapping[str, bytes | str],
 ) -> psycopg.Cursor[tuple[object, ...]]:
-    """Run SQL of which `%(query)s` is a vector; never prepared."""
+    """Run SQL with placeholders for vectors, such as `%(query)s`; never prepared."""
     cursor = connection.cursor()
     cursor.adapters.register_dumper(_Binary, _BinaryDumper)
-    vector = _Binary(query) if isinstance(query, bytes) else query
-    return cursor.execute(text.encode(), {**parameters, "query": vector}, prepare=False)
+    sent = {
+        name: _Binary(vector) if isinstance(vector, bytes) else vector
+        for name, vector in vectors.items()
+    }
+    return cursor.execute(text.encode(), {**parameters, **sent}, prepare=False)
 
 
 def known(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
     """The rows with a distance, which stands last: a planner that sorts would add those without."""
     return [row for row in rows if row[-1] is not None]
+
+
+def ordered(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """The rows by their distance, which stands last; NaN behind all others."""
+    return sorted(rows, key=lambda row: (math.isnan(row[-1]), row[-1]))  # type: ignore[arg-type]
 
 
 def statement(
@@ -130,9 +140,9 @@ def statement(
         candidates: how many rows an index gives, of which the nearest by exact distance remain;
             by default `RERANKED` of its form, times the limit.
     """
-    quoted = [_doubled(identifier(name)) for name in columns or (located.collection.key,)]
+    quoted = [doubled(identifier(name)) for name in columns or (located.collection.key,)]
     names = ", ".join(quoted)
-    embedding, relation = _doubled(located.embedding.quoted), _doubled(located.quoted)
+    embedding, relation = doubled(located.embedding.quoted), doubled(located.quoted)
     distance = distance_sql(located)
     conditions = [f"({where.sql})"] if where else []
     # No vector index holds NULL: to ask for it costs the planner a twentieth of a short search.
@@ -157,29 +167,30 @@ def statement(
     return Statement(text, parameters, found)
 
 
-def distance_sql(located: Located) -> str:
-    """A row's distance from the vector, for a statement with placeholders."""
-    embedding, operator = _doubled(located.embedding.quoted), _doubled(located.operator)
-    return f"{embedding} {operator} %(query)s::{located.cast()}"
+def distance_sql(located: Located, row: str | None = None, vector: str | None = None) -> str:
+    """A row's distance from a vector, for a statement with placeholders.
+
+    Args:
+        row: the name of the table in the statement.
+        vector: as SQL, `%(query)s` by default.
+    """
+    embedding, operator = doubled(located.embedding.quoted), doubled(located.operator)
+    embedding = f"{row}.{embedding}" if row else embedding
+    return f"{embedding} {operator} {vector or f'%(query)s::{located.cast()}'}"
 
 
 def _by_index(located: Located, index: Index) -> str:
     """The distance as an index of that form computes it."""
-    expression, type_ = _doubled(index.expression), located.cast()
+    expression, type_ = doubled(index.expression), located.cast()
     if index.form == "half":
         half = f"{located.cast('halfvec')}({index.dimensions})"
-        return f"{expression} {_doubled(located.operator)} %(query)s::{type_}::{half}"
+        return f"{expression} {doubled(located.operator)} %(query)s::{type_}::{half}"
     if index.form == "binary":
         schema = identifier(located.extension.schema)
-        operator = _doubled(located.extension.operator(index.distance or "hamming"))
+        operator = doubled(located.extension.operator(index.distance or "hamming"))
         bits = f"{schema}.binary_quantize(%(query)s::{type_})::bit({index.dimensions})"
         return f"{expression} {operator} {bits}"
     return distance_sql(located)
-
-
-def _doubled(text: str) -> str:
-    """Text for a statement with placeholders: its own percent signs doubled."""
-    return text.replace("%", "%%")
 
 
 def unusable(located: Located, index: Index) -> str | None:

@@ -6,11 +6,9 @@ the nearest is a hit too: which of several that are equally far is found says no
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import quantiles
 
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres.connect import Connection
@@ -18,39 +16,19 @@ from agentdb_cli.vectors import drawing, nearest
 from agentdb_cli.vectors.collections import Located
 from agentdb_cli.vectors.indexes import Index
 from agentdb_cli.vectors.intervals import interval
-
-_EQUAL = 1e-9
-"""Relative difference of two distances that are the same number, added up in another order."""
+from agentdb_cli.vectors.truth import Query, Tell, Truth, others, spread
 
 _EF_SEARCH = (20, 40, 60, 80, 100, 150, 200, 300, 400, 600, 800, 1000)
 _PROBES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000)
-MOST_QUERIES, LEAST_QUERIES, EXACT_SECONDS = 1000, 200, 30.0
-"""How many rows are queries unless somebody says: what exact search answers in half a minute, in
-these bounds. A thousand tell recall to about 0.005, two hundred to 0.01 or 0.02."""
+MOST_QUERIES, SECONDS = 1000, 30.0
+"""Rows that are queries, and how long exact search may take for them, unless somebody names a
+number. A thousand tell recall to about 0.005."""
 
 _ENOUGH = 0.9995
 """From which recall on larger settings have nothing to add."""
 
 _BEYOND = {"hnsw": ("ivfflat.probes", "32768"), "ivfflat": ("hnsw.ef_search", "1000")}
 """What makes an index of the other method too dear for the planner to take it instead."""
-
-Tell = Callable[[str, int, int], None]
-"""Called with what is going on, how much of it is done, and of how much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A row as a query.
-
-    Attributes:
-        key: of the row, which is none of the answers.
-        vector: in binary, as the server sends it.
-        distances: of the nearest other rows, exactly, nearest first.
-    """
-
-    key: object
-    vector: bytes | str
-    distances: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +47,6 @@ class Point:
     high: float
     p50: float
     p95: float
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """Queries with their exact answers, and how long these took."""
-
-    queries: tuple[Query, ...]
-    exact: Point
 
 
 def index_for(located: Located, name: str | None) -> Index:
@@ -105,41 +75,9 @@ def index_for(located: Located, name: str | None) -> Index:
     )
 
 
-def truth(
-    connection: Connection, located: Located, count: int | None, limit: int, seed: int, tell: Tell
-) -> Truth:
-    """Draw rows as queries, and find the nearest others of each by reading all of them.
-
-    Args:
-        count: of the queries, None for what half a minute allows; fewer if there are not so
-            many rows.
-        seed: draws the same rows again, as long as the table stays as it is.
-
-    Raises:
-        AgentdbError: there are too few rows to measure anything.
-    """
-    rows_drawn = drawing.drawn(connection, located, count or MOST_QUERIES, seed)
-    statement = nearest.statement(located, None, limit + 1, exact=True)
-    queries: list[Query] = []
-    seconds: list[float] = []
-    with nearest.transaction(connection, {}):
-        for number, (key, vector) in enumerate(rows_drawn):
-            if count is None and number >= LEAST_QUERIES and sum(seconds) > EXACT_SECONDS:
-                break
-            tell("exact search", number, len(rows_drawn))
-            started = time.perf_counter()
-            rows = statement.run(connection, vector)
-            seconds.append(time.perf_counter() - started)
-            distances = _others(rows, key, limit)
-            if distances:
-                queries.append(Query(key, vector, distances))
-    if not queries:
-        raise AgentdbError(
-            f"{located.name} has too few rows with an embedding to measure recall",
-            hint="load more; a search of so few needs no index",
-        )
-    p50, p95 = _times(seconds)
-    return Truth(tuple(queries), Point(None, 1.0, 1.0, 1.0, p50, p95))
+def exact(found: Truth) -> Point:
+    """What the exact search came to."""
+    return Point(None, 1.0, 1.0, 1.0, found.p50, found.p95)
 
 
 def measure(
@@ -169,12 +107,10 @@ def measure(
             started = time.perf_counter()
             rows = statement.run(connection, query.vector)
             seconds.append(time.perf_counter() - started)
-            found = _others(rows, query.key, limit)
-            furthest = query.distances[-1]
-            within = furthest + abs(furthest) * _EQUAL
-            hits.append(sum(distance <= within for distance in found))
+            found = others(rows, query.key, limit)
+            hits.append(sum(distance <= query.within for distance in found))
     recall, low, high = interval(hits, [len(query.distances) for query in queries])
-    p50, p95 = _times(seconds)
+    p50, p95 = spread(seconds)
     return Point(value, recall, low, high, p50, p95)
 
 
@@ -224,17 +160,3 @@ def settings_for(located: Located, index: Index, limit: int) -> list[int]:
     least = nearest.statement(located, index, limit + 1).candidates
     larger = [value for value in _EF_SEARCH if value > least]
     return [min(least, nearest.EF_BOUNDS[1]), *larger]
-
-
-def _others(rows: Sequence[tuple[object, ...]], key: object, limit: int) -> tuple[float, ...]:
-    """The distances of the nearest rows without the query itself; NaN is no distance."""
-    others = [row for row in rows if row[0] != key]
-    distances = [float(str(row[-1])) for row in others[:limit]]
-    return tuple(distance for distance in distances if not math.isnan(distance))
-
-
-def _times(seconds: Sequence[float]) -> tuple[float, float]:
-    if len(seconds) == 1:
-        return seconds[0], seconds[0]
-    cuts = quantiles(seconds, n=20, method="inclusive")
-    return cuts[9], cuts[18]

@@ -10,11 +10,21 @@ from agentdb_cli.errors import AgentdbError
 from agentdb_cli.packs import Collection
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.quoting import identifier
-from agentdb_cli.vectors import recall
+from agentdb_cli.vectors import recall, truth
 from agentdb_cli.vectors.build import definition
 from agentdb_cli.vectors.collections import Located, locate
 from agentdb_cli.vectors.indexes import Index
-from agentdb_cli.vectors.recall import Point, Query, Tell
+from agentdb_cli.vectors.recall import Point
+from agentdb_cli.vectors.truth import Query, Tell
+
+MOST_QUERIES, SECONDS = 4000, 60.0
+"""Rows that are queries, and how long exact search may take for them, unless somebody names a
+number. The interval has to be narrow, or the setting that is chosen is far larger than needed:
+where a graph misses a query it often misses all of its rows, and of those that choose, 1,000 tell
+a recall of 0.98 to 0.009 and 3,000 to 0.005."""
+
+_CHECKING = 4
+"""One query of so many has no part in the choice, and checks it."""
 
 _FINE = 0.05
 """How near to the smallest setting the search goes: latency grows with it, not with its steps."""
@@ -50,12 +60,12 @@ def choose(
 ) -> Choice:
     """Find the smallest setting whose recall reaches the target.
 
-    Two thirds of the queries choose; the rest checks the choice.
+    Three quarters of the queries choose; the rest checks the choice.
 
     Args:
         target: recall from 0 to 1; the lower bound of the 95 percent interval has to reach it.
     """
-    cut = max(len(queries) * 2 // 3, 1)
+    cut = max(len(queries) - len(queries) // _CHECKING, 1)
     choosing, checking = queries[:cut], queries[cut:] or queries
     recall.warm(connection, located, index, choosing, limit)
     tried: dict[int, Point] = {}
@@ -139,7 +149,9 @@ def trials(
         count: of the queries.
     """
     copy = _copied(connection, located, rows, seed)
-    truth = recall.truth(connection, copy, count, limit, seed, tell)
+    # Without an index: of so few rows each query reads all.
+    some = truth.Wanted(count, count, 0.0, seed)
+    known = truth.find(connection, copy, None, some, limit, tell)
     made = []
     try:
         for name, wanted in _variants(copy, index):
@@ -151,7 +163,7 @@ def trials(
             seconds = time.perf_counter() - started
             again = locate(connection, copy.collection)
             (built,) = again.indexes
-            chosen = choose(connection, again, built, truth.queries, limit, target, tell)
+            chosen = choose(connection, again, built, known.queries, limit, target, tell)
             made.append(Trial(name, seconds, built.bytes, chosen.reached, chosen.point))
             connection.execute(f"DROP INDEX {built.quoted}".encode())
     finally:

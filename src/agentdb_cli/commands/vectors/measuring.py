@@ -12,7 +12,8 @@ from agentdb_cli.commands.invocation import Invocation
 from agentdb_cli.render import duration
 
 if TYPE_CHECKING:
-    from agentdb_cli.vectors.recall import Point, Tell
+    from agentdb_cli.vectors.recall import Point
+    from agentdb_cli.vectors.truth import Tell
 
 IndexOption = Annotated[
     str | None,
@@ -27,7 +28,7 @@ QueriesOption = Annotated[
         "--queries",
         metavar="N",
         min=10,
-        help="Rows to draw as queries; 200 to 1000, by what exact search does in 30 s.",
+        help="Rows to draw as queries; from 200 on, as many as there is time for.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Draws other rows.")]

@@ -41,11 +41,13 @@ def recall(
     """Measure how many of the nearest rows an index finds, and how fast.
 
     Rows drawn at random are the queries, each without itself; what is nearest
-    is known from an exact search, which reads the whole table once a query.
+    is known from an exact search, which reads the whole table for some of them at
+    a time.
     A row at the same distance as the last of the nearest is a hit.
     """
     from agentdb_cli.commands.collections import chosen
     from agentdb_cli.vectors import recall as measured
+    from agentdb_cli.vectors import truth
 
     wanted = _values(values)
     if plot is not None:
@@ -57,13 +59,14 @@ def recall(
         searched = measured.index_for(located, index)
         _check_values(wanted, searched.method)
         with telling(run, searched.relation) as tell:
-            truth = measured.truth(connection, located, queries, limit, seed, tell)
+            drawn = truth.Wanted(queries, measured.MOST_QUERIES, measured.SECONDS, seed)
+            known = truth.find(connection, located, searched, drawn, limit, tell)
             points = measured.curve(
-                connection, located, searched, truth.queries, limit, wanted, tell
+                connection, located, searched, known.queries, limit, wanted, tell
             )
     name, people = measured.setting(searched), run.output.for_people
     rows = [cells(point, name, people=people) for point in points]
-    exact = cells(truth.exact, name, people=people)
+    exact = cells(measured.exact(known), name, people=people)
     if people:
         rows.append({**exact, name: "exact", "95 % interval": ""})
     else:
@@ -71,13 +74,13 @@ def recall(
     run.output.rows(list(rows[0]), rows)
     run.output.notice(
         f"recall@{limit} of {searched.name} ({searched.method}, {searched.form}),"
-        f" {len(truth.queries)} rows as queries"
+        f" {len(known.queries)} rows as queries"
     )
     if plot is not None:
-        title = f"{searched.relation}: recall@{limit}, {len(truth.queries)} queries"
+        title = f"{searched.relation}: recall@{limit}, {len(known.queries)} queries"
         curve = [(f"{point.value}", point.p50, point.recall, point.low, point.high)
                  for point in points]  # fmt: skip
-        pictures.curve(plot, title, name, curve, truth.exact.p50)
+        pictures.curve(plot, title, name, curve, known.p50)
         run.output.notice(f"wrote {plot}")
 
 

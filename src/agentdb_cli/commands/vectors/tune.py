@@ -63,8 +63,8 @@ def tune(
 ) -> None:
     """Find the smallest ef_search or probes that reaches a recall.
 
-    It reaches it if the lower bound of the 95 percent interval does. A third of
-    the queries has no part in the choice and checks it. Without --apply the
+    It reaches it if the lower bound of the 95 percent interval does. A quarter
+    of the queries has no part in the choice and checks it. Without --apply the
     setting is only shown.
 
     --try builds other indexes in a temporary table, and measures what they
@@ -75,6 +75,7 @@ def tune(
     from agentdb_cli.commands.collections import chosen
     from agentdb_cli.postgres.connect import is_pooled
     from agentdb_cli.vectors import recall as measured
+    from agentdb_cli.vectors import truth
     from agentdb_cli.vectors import tune as tuning
 
     if not 0.5 <= target <= 0.999:
@@ -90,9 +91,10 @@ def tune(
             )
         tried: list[Trial] = []
         with telling(run, searched.relation) as tell:
-            truth = measured.truth(connection, located, queries, limit, seed, tell)
+            wanted = truth.Wanted(queries, tuning.MOST_QUERIES, tuning.SECONDS, seed)
+            known = truth.find(connection, located, searched, wanted, limit, tell)
             choice = tuning.choose(
-                connection, located, searched, truth.queries, limit, target, tell
+                connection, located, searched, known.queries, limit, target, tell
             )
             if try_:
                 tried = tuning.trials(

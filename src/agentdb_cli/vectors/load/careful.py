@@ -13,7 +13,7 @@ import psycopg
 
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres.connect import Connection
-from agentdb_cli.postgres.quoting import identifier
+from agentdb_cli.postgres.quoting import doubled, identifier
 from agentdb_cli.vectors.collections import Located
 from agentdb_cli.vectors.load.encode import Bulk, Plan, Row
 from agentdb_cli.vectors.load.fields import floats
@@ -181,8 +181,9 @@ class Careful(Writer):
             return []
         key = self._located.columns[self._located.collection.key]
         kind = "int8" if key.base.startswith("int") else "uuid" if key.base == "uuid" else "text"
-        shown = f"{key.quoted}::text" if kind == "uuid" else key.quoted
-        text = f"SELECT {shown} FROM {self._located.quoted} WHERE {key.quoted} = ANY(%s::{kind}[])"  # noqa: S608
+        name, table = doubled(key.quoted), doubled(self._located.quoted)
+        shown = f"{name}::text" if kind == "uuid" else name
+        text = f"SELECT {shown} FROM {table} WHERE {name} = ANY(%s::{kind}[])"  # noqa: S608
         rows = self._connection.execute(text.encode(), (list(keys),), binary=True).fetchall()
         return [row[0] for row in rows]  # type: ignore[misc]
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg import errors
+from psycopg import Cursor, errors
 
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.lost import is_lost
+from agentdb_cli.postgres.quoting import doubled
 from agentdb_cli.vectors import filters, nearest
 from agentdb_cli.vectors.collections import Located
 from agentdb_cli.vectors.nearest import Condition, Statement
@@ -110,7 +111,7 @@ class _Run:
         where = filters.condition(self.request.filters, self.located, gin=gin)
         if self.request.like is None:
             return where
-        key = self.located.columns[self.located.collection.key].quoted.replace("%", "%%")
+        key = doubled(self.located.columns[self.located.collection.key].quoted)
         itself = f"{key} IS DISTINCT FROM %(like)s"
         if where is None:
             return Condition(itself, {"like": self.request.like})
@@ -170,16 +171,20 @@ class _Run:
         if self.choice.settings:
             nearest.apply(self.connection, self.choice.settings)
         self.statement = self._statement(self.choice)
-        cursor = nearest.execute(
-            self.connection, self.statement.text, self.statement.parameters, self.query
-        )
+        cursor = self._executed(self.statement.text)
         self.rows = nearest.known(cursor.fetchall())
         if self.request.explain:
             self._explain()
 
+    def _executed(self, text: str) -> Cursor[tuple[object, ...]]:
+        vectors = {"query": self.query}
+        return nearest.execute(self.connection, text, self.statement.parameters, vectors)
+
     def _explain(self) -> None:
         text = f"EXPLAIN (ANALYZE, COSTS, TIMING OFF) {self.statement.text}"
-        found = nearest.execute(self.connection, text, self.statement.parameters, self.query)
+        found = nearest.execute(
+            self.connection, text, self.statement.parameters, {"query": self.query}
+        )
         self.plan = tuple(_LONG.sub(r"\1…\2", str(row[0])) for row in found.fetchall())
 
     @property

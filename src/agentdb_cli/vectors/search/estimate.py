@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from agentdb_cli.postgres.connect import Connection
 from agentdb_cli.postgres.queries import query
+from agentdb_cli.postgres.quoting import doubled
 from agentdb_cli.vectors.collections import Located
 from agentdb_cli.vectors.nearest import Condition
 from agentdb_cli.vectors.search.choice import Facts, worth_counting
@@ -84,8 +85,8 @@ def facts(
 
 
 def _from(located: Located, where: Condition | None) -> str:
-    relation = located.quoted.replace("%", "%%")
-    embedding = located.embedding.quoted.replace("%", "%%")
+    relation = doubled(located.quoted)
+    embedding = doubled(located.embedding.quoted)
     return f"FROM {relation} WHERE {embedding} IS NOT NULL" + (
         f" AND ({where.sql})" if where else ""
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agentdb_cli.postgres.queries import query
-from agentdb_cli.postgres.quoting import identifier
+from agentdb_cli.postgres.queries import filled
+from agentdb_cli.postgres.quoting import doubled, identifier
 from agentdb_cli.vectors.collections import Located
 from agentdb_cli.vectors.nearest import Condition, Statement, distance_sql
 from agentdb_cli.vectors.search.estimate import Table
@@ -67,9 +67,9 @@ def document(located: Located, table: Table) -> Document:
     said = f"text search configuration {config} ({source})"
     if collection.tsvector is not None:
         column = located.columns[collection.tsvector]
-        return Document(_doubled(column.quoted), config, f"{collection.tsvector}, {said}")
+        return Document(doubled(column.quoted), config, f"{collection.tsvector}, {said}")
     column = located.columns[collection.text]
-    sql = f"pg_catalog.to_tsvector(%(config)s::pg_catalog.regconfig, {_doubled(column.quoted)})"
+    sql = f"pg_catalog.to_tsvector(%(config)s::pg_catalog.regconfig, {doubled(column.quoted)})"
     return Document(sql, config, f"{collection.text} as tsvector, {said}")
 
 
@@ -93,15 +93,15 @@ def statement(
         nearest: the search by vector alone, for `columns` and the tsvector column.
         columns: of the result.
     """
-    embedding = _doubled(located.embedding.quoted)
+    embedding = doubled(located.embedding.quoted)
     if located.collection.tsvector is not None:
         columns = tuple(dict.fromkeys((*columns, located.collection.tsvector)))
     slots = {
         "nearest": nearest.text,
-        "columns": ", ".join(_doubled(identifier(name)) for name in columns),
-        "key": _doubled(identifier(located.collection.key)),
+        "columns": ", ".join(doubled(identifier(name)) for name in columns),
+        "key": doubled(identifier(located.collection.key)),
         "embedding": embedding,
-        "relation": _doubled(located.quoted),
+        "relation": doubled(located.quoted),
         "where": f"({where.sql})" if where else "true",
         "document": document.sql,
         "tsquery": _tsquery(hybrid.text),
@@ -110,10 +110,7 @@ def statement(
         "candidates": str(nearest.candidates),
         "limit": str(limit),
     }
-    text = "\n".join(
-        line for line in query("vectors/search_hybrid").splitlines() if not line.startswith("--")
-    )
-    text = re.sub(r"(?<!:):([a-z]+)\b", lambda slot: slots[slot[1]], text)
+    text = filled("vectors/search_hybrid", slots)
     parameters = {**nearest.parameters, "config": document.config, "words": hybrid.text}
     return Statement(text, parameters, nearest.candidates)
 
@@ -135,7 +132,3 @@ def _score(hybrid: Hybrid) -> str:
     near = "GREATEST(COALESCE((_farthest - _distance) / NULLIF(_farthest - _nearest, 0), 1), 0)"
     good = "COALESCE(_rank / NULLIF(_best, 0), 0)"
     return f"({hybrid.vector_weight!r} * {near} + {hybrid.text_weight!r} * {good})"
-
-
-def _doubled(text: str) -> str:
-    return text.replace("%", "%%")

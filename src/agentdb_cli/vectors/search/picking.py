@@ -83,7 +83,9 @@ def _used(connection: Connection, statement: Statement, choice: Choice, query: b
     text = f"EXPLAIN (FORMAT JSON) {statement.text}"
     with connection.transaction():
         nearest.apply(connection, choice.settings)
-        row: Any = nearest.execute(connection, text, statement.parameters, query).fetchone()
+        row: Any = nearest.execute(
+            connection, text, statement.parameters, {"query": query}
+        ).fetchone()
         # What was set is for this look alone.
         raise psycopg.Rollback
     return {node.get("Index Name", "") for node in nodes(row[0][0]["Plan"])}

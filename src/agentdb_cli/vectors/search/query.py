@@ -6,6 +6,7 @@ import psycopg
 
 from agentdb_cli.errors import AgentdbError
 from agentdb_cli.postgres.connect import Connection
+from agentdb_cli.postgres.quoting import doubled
 from agentdb_cli.vectors.collections import Located
 
 
@@ -18,8 +19,8 @@ def of_row(connection: Connection, located: Located, key: str) -> bytes:
     """
     collection = located.collection
     column = located.columns[collection.key]
-    names = {name: name.replace("%", "%%") for name in (column.quoted, located.quoted)}
-    embedding = located.embedding.quoted.replace("%", "%%")
+    names = {name: doubled(name) for name in (column.quoted, located.quoted)}
+    embedding = doubled(located.embedding.quoted)
     text = (
         f"SELECT {embedding} FROM {names[located.quoted]}"  # noqa: S608
         f" WHERE {names[column.quoted]} = %(like)s LIMIT 1"
