@@ -517,17 +517,19 @@ def test_a_key_that_nothing_keeps_unique(docs: Database, load: Cli) -> None:
     assert [found[0] for found in rows(docs)] == [1, 2, 3]
 
 
-def test_many_rows_in_one_copy(docs: Database, load: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("timeout", "statements"), [("0", 1), ("20s", 2)])
+def test_many_rows_in_one_copy(docs: Database, load: Cli, timeout: str, statements: int) -> None:
+    docs.execute("CREATE SEQUENCE statements")
     docs.execute(
         "CREATE FUNCTION count_statements() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN PERFORM nextval('statements'); RETURN NULL; END$$;"
-        " CREATE SEQUENCE statements;"
-        " CREATE TRIGGER counted BEFORE INSERT ON docs EXECUTE FUNCTION count_statements()"
+        " $$BEGIN PERFORM nextval('statements'); RETURN NULL; END$$"
     )
-    np.save("new.npy", np.ones((50_000, 3), "f4"))
+    docs.execute("CREATE TRIGGER counted BEFORE INSERT ON docs EXECUTE FUNCTION count_statements()")
+    Path("agentdb.toml").write_text(f'{TOML}[connection]\nstatement_timeout = "{timeout}"\n')
+    np.save("new.npy", np.ones((400_000, 3), "f4"))
     assert load("new.npy").code == 0
-    assert docs.execute("SELECT last_value FROM statements") == [(1,)]
-    assert docs.execute("SELECT count(*) FROM docs") == [(50_000,)]
+    assert docs.execute("SELECT last_value FROM statements") == [(statements,)]
+    assert docs.execute("SELECT count(*) FROM docs") == [(400_000,)]
 
 
 def test_the_model_is_recorded_and_held_to(docs: Database, load: Cli) -> None:

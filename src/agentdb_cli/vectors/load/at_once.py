@@ -24,13 +24,17 @@ class Refused(Exception):
 
 
 def suits(connection: Connection, located: Located, on_conflict: str) -> bool:
-    """Whether to try it: the server has to look after the keys, and none should be there."""
+    """Whether to try it.
+
+    The server has to look after the keys, none of them should be there, and it must not matter
+    how long one statement takes.
+    """
     if not located.columns[located.collection.key].unique:
         return False
-    if on_conflict == "error":
-        return True
-    text = f"SELECT FROM {located.quoted} LIMIT 1"
-    return connection.execute(text.encode()).fetchone() is None
+    empty = f"NOT EXISTS (SELECT FROM {located.quoted})"
+    unhurried = "pg_catalog.current_setting('statement_timeout') = '0'"
+    condition = unhurried if on_conflict == "error" else f"{unhurried} AND {empty}"
+    return connection.execute(f"SELECT WHERE {condition}".encode()).fetchone() is not None
 
 
 class AtOnce(Writer):
