@@ -7,19 +7,24 @@ are all-MiniLM-L6-v2's, on this machine.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import math
+import re
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from statistics import mean, stdev
 
+import numpy as np
 import psycopg
 from harness import Place, Row, tell
 from servers import Server
+from vector_data import Data
 
 from agentdb_cli.packs import Collection
 from agentdb_cli.vectors.collections import Located, locate
@@ -44,6 +49,8 @@ _MODULES = """
 """.split()  # noqa: SIM905  (a line a name would hide the rest)
 _SUMMARY, _TEXT = (25, 160), (120, 900)
 """Characters: a question that asks something, and a text that the model reads to its end."""
+_SENTENCE, _END = (30, 200), re.compile(r"(?<=[.!?])\s+")
+_DIMENSIONS, _AT_ONCE = 384, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,63 @@ def _pairs() -> Iterator[tuple[str, str]]:
                 summary, text = " ".join(summary.split()), " ".join(text.split())[: _TEXT[1]]
                 if _SUMMARY[0] <= len(summary) <= _SUMMARY[1] and len(text) >= _TEXT[0]:
                     yield summary, text
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences(Data):
+    """Real texts as `vector_data` has made ones; the last of `embedded` are no rows but queries."""
+
+    embedded: np.ndarray = field(kw_only=True, compare=False)
+
+    @property
+    def name(self) -> str:
+        """For a report."""
+        return "sentences"
+
+    def vectors(self) -> np.ndarray:
+        """All rows' vectors, of length 1, float32."""
+        return self.embedded[: self.rows]
+
+    def queries(self, count: int) -> np.ndarray:
+        """Sentences that are no row's."""
+        return self.embedded[self.rows :][:count]
+
+
+def sentences(most: int, queries: int) -> Sentences:
+    """Sentences out of the docstrings of all packages here, embedded on this machine.
+
+    Args:
+        most: of the rows; the packages of an environment with all extras have about as many.
+        queries: how many sentences are none of them.
+    """
+    texts = sorted(set(_sentences()))
+    Random(3).shuffle(texts)
+    texts = texts[: most + queries]
+    model = embedder({"model": "all-MiniLM-L6-v2"})
+    embedded = np.empty((len(texts), _DIMENSIONS), "f4")
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    for start in range(0, len(order), _AT_ONCE):
+        tell(f"sentences: {start} of {len(order)} embedded")
+        places = order[start : start + _AT_ONCE]
+        embedded[places] = model.embed([texts[place] for place in places])
+    rows = len(texts) - queries
+    return Sentences("sentences", rows, _DIMENSIONS, clusters=0, embedded=embedded)
+
+
+def _sentences() -> Iterator[str]:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")}:
+        for file in sorted(Path(path).rglob("*.py")):
+            try:
+                tree = ast.parse(file.read_bytes())
+            except (SyntaxError, ValueError):
+                continue
+            for node in ast.walk(tree):
+                text = (isinstance(node, kinds) and ast.get_docstring(node)) or ""
+                for paragraph in text.split("\n\n"):
+                    for sentence in _END.split(" ".join(paragraph.split())):
+                        if _SENTENCE[0] <= len(sentence) <= _SENTENCE[1]:
+                            yield sentence
 
 
 def _load(

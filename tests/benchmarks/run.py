@@ -70,6 +70,7 @@ ENTRIES: dict[str, Callable[[Bench], Entry]] = {
     "restore": lambda b: restore.race(b.directory, b.server),
     "backup": lambda b: backup.Backup(b.server),
     "search": lambda b: search.Search(b.server),
+    "search-sentences": lambda b: search.Real(b.server),
     "hybrid": lambda b: search.Both(b.server),
     "hybrid-docstrings": lambda b: docstrings.Docstrings(b.server),
     "vectors-load": lambda b: vectors_load.Load(b.directory, b.server),

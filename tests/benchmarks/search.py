@@ -14,6 +14,7 @@ from itertools import permutations
 from pathlib import Path
 from statistics import mean, median
 
+import docstrings
 import numpy as np
 import psycopg
 import vector_data
@@ -53,13 +54,36 @@ class Search:
         with self.server.connect("search") as connection:
             connection.prepare_threshold = None
             for data in (vector_data.SMALL, vector_data.WIDE):
-                tell(f"search: loading {data.table}")
-                vector_data.fill(connection, data)
-                vector_data.index(connection, data, HNSW)
-                for column in (None, *vector_data.FILTERS):
-                    tell(f"search: {data.table}, {column or 'all'}")
-                    rows += _Duel(connection, data, column).rows(rounds)
+                rows += _duels(connection, data, rounds)
         return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """The same on real texts and real embeddings: sentences of Python's documentation."""
+
+    server: Server
+    rounds: int = _QUERIES
+
+    def measure(self, place: Place, rounds: int) -> list[Row]:
+        """Embed the sentences, which takes a quarter of an hour, and race on them."""
+        data = docstrings.sentences(most=100_000, queries=rounds)
+        self.server.recreate("search")
+        with self.server.connect("search") as connection:
+            connection.prepare_threshold = None
+            return _duels(connection, data, rounds)
+
+
+def _duels(connection: psycopg.Connection, data: Data, rounds: int) -> list[Row]:
+    """Load and index a set of vectors, and race without a filter and with each."""
+    tell(f"search: loading {data.table}")
+    vector_data.fill(connection, data)
+    vector_data.index(connection, data, HNSW)
+    rows: list[Row] = []
+    for column in (None, *vector_data.FILTERS):
+        tell(f"search: {data.table}, {column or 'all'}")
+        rows += _Duel(connection, data, column).rows(rounds)
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +159,7 @@ class _Duel:
         recalls: Mapping[str, Sequence[float]],
         fewest: int,
     ) -> list[Row]:
-        name = f"search {self.data.dimensions} {self.column or 'all'}"
+        name = f"search {self.data.name} {self.column or 'all'}"
         ours = tuple(seconds["agentdb"])
         rows = []
         # Without a filter there is nothing to scan on for.

@@ -32,6 +32,11 @@ class Data:
     spread: float = 0.5
     seed: int = 20_260_101
 
+    @property
+    def name(self) -> str:
+        """For a report."""
+        return str(self.dimensions)
+
     def vectors(self) -> np.ndarray:
         """All rows' vectors, of length 1, float32."""
         return _vectors(self)
