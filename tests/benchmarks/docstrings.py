@@ -14,8 +14,10 @@ import math
 import re
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from statistics import mean, stdev
@@ -127,6 +129,8 @@ class Sentences(Data):
 def sentences(most: int, queries: int) -> Sentences:
     """Sentences out of the docstrings of all packages here, embedded on this machine.
 
+    The embeddings are kept in the directory for temporary files.
+
     Args:
         most: of the rows; the packages of an environment with all extras have about as many.
         queries: how many sentences are none of them.
@@ -134,6 +138,15 @@ def sentences(most: int, queries: int) -> Sentences:
     texts = sorted(set(_sentences()))
     Random(3).shuffle(texts)
     texts = texts[: most + queries]
+    rows = len(texts) - queries
+    known = sha256("\n".join(texts).encode()).hexdigest()[:16]
+    kept = Path(tempfile.gettempdir()) / f"agentdb-sentences-{known}.npy"
+    if not kept.exists():
+        np.save(kept, _embedded(texts))
+    return Sentences("sentences", rows, _DIMENSIONS, clusters=0, embedded=np.load(kept))
+
+
+def _embedded(texts: Sequence[str]) -> np.ndarray:
     model = embedder({"model": "all-MiniLM-L6-v2"})
     embedded = np.empty((len(texts), _DIMENSIONS), "f4")
     order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
@@ -141,8 +154,7 @@ def sentences(most: int, queries: int) -> Sentences:
         tell(f"sentences: {start} of {len(order)} embedded")
         places = order[start : start + _AT_ONCE]
         embedded[places] = model.embed([texts[place] for place in places])
-    rows = len(texts) - queries
-    return Sentences("sentences", rows, _DIMENSIONS, clusters=0, embedded=embedded)
+    return embedded
 
 
 def _sentences() -> Iterator[str]:
