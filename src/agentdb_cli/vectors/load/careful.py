@@ -68,8 +68,7 @@ class Careful(Writer):
             AgentdbError: a key is there already, or a row was refused.
         """
         if isinstance(rows, Bulk):
-            given = rows.keys
-            if len(set(given)) == len(given):
+            if len(set(rows.keys)) == len(rows.keys):
                 return bad + self._part(rows)
             rows = rows.rows()
         bad = list(bad)

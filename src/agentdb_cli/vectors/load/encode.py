@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import cached_property
 from typing import NamedTuple
 
 from agentdb_cli.errors import AgentdbError, SettingsError, nearest
@@ -57,7 +58,7 @@ class Row(NamedTuple):
     fields: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bulk:
     """Rows that were encoded column by column, none of which lacks anything.
 
@@ -73,7 +74,7 @@ class Bulk:
     def __len__(self) -> int:
         return len(self.columns.values[0])
 
-    @property
+    @cached_property
     def keys(self) -> Sequence[int | str]:
         """Of all rows, or nothing if they have none."""
         if not self.plan.keyed:
