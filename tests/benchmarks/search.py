@@ -20,7 +20,7 @@ import psycopg
 import vector_data
 from harness import Place, Row, tell
 from servers import Server
-from vector_data import HNSW, Data
+from vector_data import HNSW, OURS, Data
 
 from agentdb_cli.packs import Collection
 from agentdb_cli.vectors import nearest
@@ -75,24 +75,27 @@ class Real:
 
 
 def _duels(connection: psycopg.Connection, data: Data, rounds: int) -> list[Row]:
-    """Load and index a set of vectors, and race without a filter and with each."""
+    """Load a set of vectors, and race in both graphs, without a filter and with each."""
     tell(f"search: loading {data.table}")
     vector_data.fill(connection, data)
-    vector_data.index(connection, data, HNSW)
     rows: list[Row] = []
-    for column in (None, *vector_data.FILTERS):
-        tell(f"search: {data.table}, {column or 'all'}")
-        rows += _Duel(connection, data, column).rows(rounds)
+    for graph, definition in (("", OURS), (" in pgvector's graph", HNSW)):
+        tell(f"search: indexing {data.table}")
+        vector_data.index(connection, data, definition)
+        for column in (None, *vector_data.FILTERS):
+            tell(f"search: {data.table}, {column or 'all'}{graph}")
+            rows += _Duel(connection, data, column, graph).rows(rounds)
     return rows
 
 
 @dataclass(frozen=True, slots=True)
 class _Duel:
-    """One filter on one set."""
+    """One filter on one set, in one graph."""
 
     connection: psycopg.Connection
     data: Data
     column: str | None
+    graph: str
 
     def rows(self, rounds: int) -> list[Row]:
         vectors = self.data.queries(rounds)
@@ -159,7 +162,7 @@ class _Duel:
         recalls: Mapping[str, Sequence[float]],
         fewest: int,
     ) -> list[Row]:
-        name = f"search {self.data.name} {self.column or 'all'}"
+        name = f"search {self.data.name} {self.column or 'all'}{self.graph}"
         ours = tuple(seconds["agentdb"])
         rows = []
         # Without a filter there is nothing to scan on for.

@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 import psycopg
 
+from agentdb_cli.vectors.indexes import EF_CONSTRUCTION, M
+
 FILTERS = {"half": 2, "tenth": 10, "hundredth": 100, "thousandth": 1000}
 """The columns to filter by: each holds 0 up to one less than its number."""
 
@@ -100,6 +102,8 @@ def fill(connection: psycopg.Connection, data: Data, *, indexed: bool = True) ->
 
 
 HNSW = "hnsw (embedding vector_cosine_ops)"
+OURS = f"{HNSW} WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})"
+"""An index with pgvector's parameters, and one with those of `vectors index create`."""
 
 
 def index(connection: psycopg.Connection, data: Data, definition: str) -> None:
@@ -110,7 +114,8 @@ def index(connection: psycopg.Connection, data: Data, definition: str) -> None:
     """
     connection.execute("SET maintenance_work_mem = '1GB'")
     connection.execute("SET max_parallel_maintenance_workers = 1")
-    connection.execute(f"CREATE INDEX ON {data.table} USING {definition}")
+    connection.execute(f"DROP INDEX IF EXISTS {data.table}_hnsw")
+    connection.execute(f"CREATE INDEX {data.table}_hnsw ON {data.table} USING {definition}")
     connection.execute("RESET maintenance_work_mem; RESET max_parallel_maintenance_workers")
 
 

@@ -49,21 +49,23 @@ class Index:
 
     def _race(self, place: Place, data: Data) -> Race:
         url = self.server.url("vectors")
-        create = f"CREATE INDEX ON {data.table} USING hnsw (embedding vector_cosine_ops)"
-        connect = f"psycopg.connect({url!r}, autocommit=True)"
-        program = f"import psycopg; {connect}.execute({create!r})"
-        peer = Contender(
-            "CREATE INDEX", [sys.executable, "-c", program], self._without, self._with_one
-        )
+        same = self._peer("CREATE INDEX", url, data, vector_data.OURS)
+        plain = self._peer("CREATE INDEX of pgvector's graph", url, data, vector_data.HNSW)
         options = ["-d", url, "-q", *_declared(place, data)]
         command = [agentdb(), "vectors", "index", "create", *options]
         ours = Contender("agentdb", command, self._without, self._with_one)
         return Race(
             f"vectors-index-{data.dimensions}",
             ours,
-            (Peer(peer.name, peer, 1 / _FASTER),),
+            (Peer(same.name, same, 1 / _FASTER), Peer(plain.name, plain)),
             self.rounds,
         )
+
+    def _peer(self, name: str, url: str, data: Data, definition: str) -> Contender:
+        create = f"CREATE INDEX ON {data.table} USING {definition}"
+        connect = f"psycopg.connect({url!r}, autocommit=True)"
+        program = f"import psycopg; {connect}.execute({create!r})"
+        return Contender(name, [sys.executable, "-c", program], self._without, self._with_one)
 
     def _indexes(self) -> list[str]:
         with self.server.connect("vectors") as connection:

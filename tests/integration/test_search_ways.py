@@ -42,15 +42,50 @@ class TestChosen:
         assert "about 10 of about 3,000 rows fulfil the filter (0.3%)" in said["why"]
         assert keys(cli, database18, *given) == nearest(database18, QUERY, where="rare = 0")
 
-    def test_by_an_iterative_scan(self, cli: Cli, database18: Database) -> None:
+    def test_by_one_round_that_is_large_enough(self, cli: Cli, database18: Database) -> None:
         large(database18)
         given = ("--vector", QUERY, "--filter", "tenth in 0,1,2,3")
         said = explained(cli, database18, *given)
+        assert said["way"] == "index"
+        assert said["settings"]["hnsw.ef_search"] == "80"
+        assert said["settings"]["hnsw.iterative_scan"] == "off"
+        wanted = nearest(database18, QUERY, where="tenth < 4")
+        assert recall(keys(cli, database18, *given), wanted) >= 0.7
+
+    def test_by_a_larger_round_where_fewer_pass(self, cli: Cli, database18: Database) -> None:
+        large(database18, 10_000)
+        given = ("--vector", QUERY, "--filter", "tenth=0")
+        said = explained(cli, database18, *given)
+        assert (said["way"], said["settings"]["hnsw.ef_search"]) == ("index", "240")
+        said = explained(cli, database18, "--vector", QUERY, "-n", "50")
+        assert (said["way"], said["settings"]["hnsw.ef_search"]) == ("index", "120")
+
+    def test_by_an_iterative_scan(self, cli: Cli, database18: Database) -> None:
+        large(database18)
+        given = ("--vector", QUERY, "--filter", "tenth in 0,1,2,3", "--ef-search", "20")
+        said = explained(cli, database18, *given)
         assert said["way"] == "iterative"
+        assert said["settings"]["hnsw.ef_search"] == "20"
         assert said["settings"]["hnsw.iterative_scan"] == "relaxed_order"
         assert said["settings"]["hnsw.max_scan_tuples"] == "20000"
         wanted = nearest(database18, QUERY, where="tenth < 4")
         assert recall(keys(cli, database18, *given), wanted) >= 0.7
+
+    def test_in_a_graph_as_agentdb_builds_it(self, cli: Cli, database18: Database) -> None:
+        large(database18, 10_000, index=None)
+        built = cli("vectors", "index", "create", "-d", database18.url, "-q")
+        assert built.code == 0, built.err
+        said = explained(cli, database18, "--vector", QUERY)
+        assert (said["way"], said["settings"]["hnsw.ef_search"]) == ("index", "46")
+        said = explained(cli, database18, "--vector", QUERY, "--filter", "tenth in 0,1,2,3")
+        assert (said["way"], said["settings"]["hnsw.ef_search"]) == ("index", "46")
+        said = explained(cli, database18, "--vector", QUERY, "--filter", "tenth in 0,1")
+        assert (said["way"], said["settings"]["hnsw.ef_search"]) == ("index", "75")
+        said = explained(cli, database18, "--vector", QUERY, "-n", "50")
+        assert (said["way"], said["settings"]["hnsw.ef_search"]) == ("index", "75")
+        given = ("--vector", QUERY, "--filter", "tenth in 0,1,2,3", "-n", "50")
+        said = explained(cli, database18, *given)
+        assert (said["way"], said["settings"]["hnsw.ef_search"]) == ("iterative", "50")
 
     def test_exactly_as_asked(self, cli: Cli, database18: Database) -> None:
         large(database18)
@@ -106,6 +141,23 @@ class TestChosen:
 
 
 class TestNeverFewer:
+    def test_scanned_on(self, cli: Cli, database18: Database) -> None:
+        """Nearly all rows pass the filter, but none of the nearest."""
+        large(database18)
+        near = nearest(database18, QUERY, 300)
+        database18.execute("ALTER TABLE docs ADD near bool NOT NULL DEFAULT false")
+        database18.execute("UPDATE docs SET near = true WHERE id = ANY (%s)", near)
+        database18.execute("VACUUM (ANALYZE) docs")
+        given = ("--vector", QUERY, "--filter", "near=false")
+        said = explained(cli, database18, *given)
+        assert said["way"] == "iterative"
+        assert said["settings"]["hnsw.iterative_scan"] == "relaxed_order"
+        assert said["why"][-1] == "the index gave 0 rows, so it was scanned on"
+        wanted = nearest(database18, QUERY, where="NOT near")
+        found = keys(cli, database18, *given)
+        assert len(found) == 10
+        assert recall(found, wanted) >= 0.7
+
     def test_the_rest_is_read(self, cli: Cli, database18: Database) -> None:
         """Vectors of zeros are in no cosine index: four of the filter's rows are."""
         self.hollow(database18)
@@ -161,7 +213,7 @@ class TestOlderPgvector:
         said = explained(cli, database18, *given)
         assert said["way"] == "index"
         assert said["settings"] == {
-            "enable_sort": "off", "enable_seqscan": "off", "hnsw.ef_search": "75"
+            "enable_sort": "off", "enable_seqscan": "off", "hnsw.ef_search": "80"
         }  # fmt: skip
         wanted = nearest(database18, QUERY, where="tenth < 4")
         found = keys(cli, database18, *given)
@@ -384,7 +436,7 @@ class TestPgBouncer:
     ) -> None:
         large(database18)
         behind = Database(database18.connection, pgbouncer, 18)
-        given = ("--vector", QUERY, "--filter", "tenth in 0,1,2,3")
+        given = ("--vector", QUERY, "--filter", "tenth in 0,1,2,3", "--ef-search", "20")
         said = explained(cli, behind, *given)
         assert said["way"] == "iterative"
         wanted = nearest(database18, QUERY, where="tenth < 4")

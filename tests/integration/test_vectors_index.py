@@ -93,7 +93,7 @@ def test_create(database18: Database, cli: Cli) -> None:
     )  # fmt: skip
     assert definitions(database18) == {
         "docs_embedding_hnsw_idx": "hnsw (embedding vector_cosine_ops)"
-        " WITH (m='16', ef_construction='64')"
+        " WITH (m='24', ef_construction='128')"
     }
     assert invalid(database18) == []
 
@@ -101,7 +101,7 @@ def test_create(database18: Database, cli: Cli) -> None:
     assert (again.code, again.err) == (
         1,
         "error: public.docs_embedding_hnsw_idx is such an index already"
-        " (hnsw, m = 16, ef_construction = 64)\n"
+        " (hnsw, m = 24, ef_construction = 128)\n"
         "hint: agentdb vectors index rebuild builds it anew, with other parameters if given\n",
     )
 
@@ -117,7 +117,7 @@ def test_create(database18: Database, cli: Cli) -> None:
         ("vector(2001)", "cosine", [], "hnsw (((embedding)::halfvec(2001)) halfvec_cosine_ops)"),
         ("halfvec(8)", "l1", [], "hnsw (embedding halfvec_l1_ops)"),
         ("vector(8)", "cosine", ["--method", "ivfflat"], "ivfflat (embedding vector_cosine_ops)"),
-        ("vector(8)", "cosine", ["--m", "24"], "hnsw (embedding vector_cosine_ops)"),
+        ("vector(8)", "cosine", ["--m", "30"], "hnsw (embedding vector_cosine_ops)"),
     ],
 )  # fmt: skip
 def test_form_and_class_follow_type_and_distance(
@@ -130,7 +130,7 @@ def test_form_and_class_follow_type_and_distance(
     (definition,) = definitions(database18).values()
     assert definition.startswith(f"{made} WITH (")
     if "--m" in options:
-        assert definition.endswith("(m='24', ef_construction='64')")
+        assert definition.endswith("(m='30', ef_construction='128')")
     if "ivfflat" in options:
         assert definition.endswith("(lists='1')")
 
@@ -195,7 +195,7 @@ def test_dry_run_shows_sql_and_estimates(database18: Database, cli: Cli) -> None
         "SET max_parallel_workers = 8",
         "SET min_parallel_table_scan_size = 0",
         'CREATE INDEX CONCURRENTLY "docs_embedding_hnsw_idx" ON "public"."docs" USING hnsw'
-        ' ("embedding" "public".vector_cosine_ops) WITH (m = 16, ef_construction = 64)',
+        ' ("embedding" "public".vector_cosine_ops) WITH (m = 24, ef_construction = 128)',
     ]
     assert (shown["rows"], shown["memory"], shown["workers"]) == (2000, 104857600, 3)
     assert definitions(database18) == {}
@@ -222,7 +222,7 @@ def test_no_disk_no_build(database18: Database, cli: Cli, monkeypatch: pytest.Mo
     done = index(cli, database18, "create")
     assert (done.code, done.err.splitlines()[0]) == (
         1,
-        "error: the disk has not enough room for the index: about 667kB are needed, 1kB are free",
+        "error: the disk has not enough room for the index: about 842kB are needed, 1kB are free",
     )
 
 

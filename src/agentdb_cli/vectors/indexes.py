@@ -15,6 +15,15 @@ from agentdb_cli.postgres.pgvector import DISTANCES
 from agentdb_cli.postgres.queries import query
 from agentdb_cli.postgres.quoting import Qualified
 
+M, EF_CONSTRUCTION = 24, 128
+"""Of the graphs that agentdb builds. pgvector's 16 and 64 are too few for real embeddings, from
+some 10,000 rows on.
+
+Of 100,000 embedded sentences half of which pass a filter, a search with hnsw.ef_search 40 finds
+0.977 of the ten nearest in 1.25 ms; in pgvector's graph it finds 0.955 in 1.0 ms, and 0.98 with 80
+in 2.0 ms. The better graph takes 2.2 times as long to build, and no more disk.
+"""
+
 _DEFAULTS = {"hnsw": {"m": 16, "ef_construction": 64}, "ivfflat": {"lists": 100}}
 _CAST = re.compile(r"::(?:\"?\w+\"?\.)?(halfvec|vector|bit|sparsevec)\((\d+)\)\)*$")
 
@@ -52,6 +61,12 @@ class Index(Qualified):
         """The dimensions of an expression's values, or None for a plain column."""
         cast = _CAST.search(self.expression)
         return int(cast[2]) if cast else None
+
+    @property
+    def well_connected(self) -> bool:
+        """Whether it is a graph at least as good as agentdb builds them."""
+        given = self.parameters
+        return given.get("m", 0) >= M and given.get("ef_construction", 0) >= EF_CONSTRUCTION
 
 
 def read(connection: Connection, table: int, column: str) -> tuple[Index, ...]:

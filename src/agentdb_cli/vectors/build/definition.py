@@ -11,11 +11,7 @@ from agentdb_cli.postgres.pgvector import DISTANCES, INDEXABLE
 from agentdb_cli.postgres.quoting import identifier
 from agentdb_cli.vectors.build import sizes
 from agentdb_cli.vectors.collections import Located
-from agentdb_cli.vectors.indexes import Index
-
-M, EF_CONSTRUCTION = 16, 64
-"""pgvector's defaults, for any number of rows: its documentation advises others only once the
-recall is too low, which `agentdb vectors tune --try` measures."""
+from agentdb_cli.vectors.indexes import EF_CONSTRUCTION, Index, M
 
 BOUNDS = {"m": (2, 100), "ef_construction": (4, 1000), "lists": (1, 32768)}
 """What pgvector takes; ef_construction has to be at least twice m."""

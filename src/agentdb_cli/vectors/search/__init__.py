@@ -167,7 +167,14 @@ class _Run:
         )
 
     def find(self) -> None:
-        """Run the search as chosen, in the transaction that is open."""
+        """Run the search as chosen, and scan on if that gave too few rows; in a transaction."""
+        self._look()
+        if self.short and self.choice.onward is not None:
+            self.reasons.append(f"the index gave {self._given} rows, so it was scanned on")
+            self.choice = self.choice.onward
+            self._look()
+
+    def _look(self) -> None:
         if self.choice.settings:
             nearest.apply(self.connection, self.choice.settings)
         self.statement = self._statement(self.choice)
@@ -190,13 +197,16 @@ class _Run:
     @property
     def short(self) -> bool:
         """Whether fewer rows came than were wanted, of those that may exist."""
-        if self.request.hybrid is None:
-            given = len(self.rows)
-        else:
-            given = int(self.rows[0][-1]) if self.rows else 0
         if self.facts.filtered and self.facts.counted:
-            return given < min(self.wanted, round(self.facts.matching))
-        return given < self.wanted
+            return self._given < min(self.wanted, round(self.facts.matching))
+        return self._given < self.wanted
+
+    @property
+    def _given(self) -> int:
+        """How many rows the search by vector gave."""
+        if self.request.hybrid is None:
+            return len(self.rows)
+        return int(self.rows[0][-1]) if self.rows else 0
 
     def find_exactly(self) -> None:
         """Read all rows, because the index gave too few; what it gave stays if that takes long."""

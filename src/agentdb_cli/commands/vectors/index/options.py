@@ -28,11 +28,11 @@ BinaryOption = Annotated[
     typer.Option("--binary", help="Of the values' signs, a bit each; search ranks what it finds."),
 ]
 MOption = Annotated[
-    int | None, typer.Option("--m", metavar="N", help="HNSW: connections of a row; 16.")
+    int | None, typer.Option("--m", metavar="N", help="HNSW: connections of a row; 24.")
 ]
 ConstructionOption = Annotated[
     int | None,
-    typer.Option("--ef-construction", metavar="N", help="HNSW: candidates of a row; 64."),
+    typer.Option("--ef-construction", metavar="N", help="HNSW: candidates of a row; 128."),
 ]
 ListsOption = Annotated[
     int | None,
