@@ -199,13 +199,14 @@ def _variants(located: Located, index: Index) -> list[tuple[str, definition.Defi
     """The index as it is, and others that are worth a look."""
     rows = located.rows or 1
     form = index.form
+    # What differs is the form alone: an index of other parameters would tell nothing about it.
+    now = dict(index.parameters) if index.method == "hnsw" else {}
     if index.method == "ivfflat":
         asked = [
             ("as it is", definition.Wishes("ivfflat", form, {"lists": definition.lists_for(rows)})),
             ("hnsw", definition.Wishes("hnsw", form)),
         ]
     else:
-        now = dict(index.parameters)
         longer = {"ef_construction": min(now["ef_construction"] * 2, 1000)}
         wider = {"m": min(now["m"] * 2, 100)}
         asked = [
@@ -215,7 +216,7 @@ def _variants(located: Located, index: Index) -> list[tuple[str, definition.Defi
         ]
     if located.type == "vector":
         asked += [
-            (other, definition.Wishes("hnsw", other, {}))
+            (other, definition.Wishes("hnsw", other, now))
             for other in ("half", "binary")
             if other != form
         ]
