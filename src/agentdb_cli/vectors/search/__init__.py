@@ -173,6 +173,8 @@ class _Run:
             self.reasons.append(f"the index gave {self._given} rows, so it was scanned on")
             self.choice = self.choice.onward
             self._look()
+        if self.request.explain:
+            self._explain()
 
     def _look(self) -> None:
         if self.choice.settings:
@@ -180,8 +182,6 @@ class _Run:
         self.statement = self._statement(self.choice)
         cursor = self._executed(self.statement.text)
         self.rows = nearest.known(cursor.fetchall())
-        if self.request.explain:
-            self._explain()
 
     def _executed(self, text: str) -> Cursor[tuple[object, ...]]:
         vectors = {"query": self.query}
